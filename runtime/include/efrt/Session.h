@@ -1,0 +1,97 @@
+// Loads an artifact and runs it. One Session is used by one thread at a time; different Sessions are independent.
+#ifndef EFRT_SESSION_H
+#define EFRT_SESSION_H
+
+#include "efrt/Status.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace efrt {
+
+/// Same numbering as efc.fb.DType of the artifact's schema.
+enum class DType : uint8_t { F32, F64, F16, BF16, I1, I8, I16, I32, I64, U8, U16, U32, U64 };
+
+/// Bytes of one element (a boolean takes one).
+size_t sizeOf(DType dtype);
+/// "f32", "i64", ...
+std::string_view nameOf(DType dtype);
+
+/// A named, typed, shaped input or output. Row-major.
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::F32;
+  std::vector<int64_t> shape;
+  size_t numElements() const;
+  size_t numBytes() const { return numElements() * sizeOf(dtype); }
+};
+
+/// Time and work of one kernel launch; times add up over runs until resetProfile().
+struct ProfileEntry {
+  std::string node;   ///< ONNX node.
+  std::string op;     ///< e.g. "conv3x3.winograd+add+silu".
+  std::string kernel; ///< Symbol.
+  uint64_t calls = 0;
+  double seconds = 0;
+  uint64_t macs = 0, bytes = 0; ///< Of one call.
+};
+
+struct SessionOptions {
+  /// Threads that share each kernel launch, the calling one included. 0: one per core that this process may use.
+  unsigned threads = 0;
+  /// Name of a CPU variant of the artifact; empty: the best one this machine can run.
+  std::string variant;
+  /// Measure each launch.
+  bool profile = false;
+};
+
+class Session {
+public:
+  /// Maps and verifies `path`. What it says is then trusted. The file must not change while the Session lives.
+  static Result<std::unique_ptr<Session>> load(const std::string &path, const SessionOptions &options = {});
+  ~Session();
+  Session(const Session &) = delete;
+  Session &operator=(const Session &) = delete;
+
+  std::span<const TensorInfo> inputs() const;
+  std::span<const TensorInfo> outputs() const;
+
+  /// Memory that the Session owns, 64-byte aligned: write before run().
+  std::span<std::byte> inputBuffer(size_t index);
+  /// Valid until the next run().
+  std::span<const std::byte> outputBuffer(size_t index) const;
+
+  /// Copies `data` into input `index`; its size must be the input's.
+  Status setInput(size_t index, std::span<const std::byte> data);
+
+  /// Runs all launches in order. `cancelled`, when given, is asked between launches; true ends the run with Cancelled.
+  Status run(const std::function<bool()> &cancelled = {});
+
+  /// Called after each launch of a run, for each of its results; `data` is valid during the call only.
+  using TensorObserver = std::function<void(const TensorInfo &tensor, std::string_view node, std::string_view op, std::span<const std::byte> data)>;
+  void setObserver(TensorObserver observer);
+
+  std::vector<ProfileEntry> profile() const;
+  void resetProfile();
+
+  size_t arenaBytes() const;
+  size_t weightBytes() const;
+  std::string_view variant() const;
+  /// Key-value pairs that the compiler recorded.
+  std::span<const std::pair<std::string, std::string>> metadata() const;
+
+private:
+  Session();
+  struct Impl;
+  std::unique_ptr<Impl> impl;
+};
+
+} // namespace efrt
+
+#endif
