@@ -1,0 +1,126 @@
+// efc-cpu-plan-memory: see Passes.td.
+#include "dialects/cpu/CpuDialect.h"
+#include "dialects/ef/EfDialect.h"
+#include "targets/cpu/Aliases.h"
+#include "targets/cpu/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <map>
+
+namespace efc::cpu {
+#define GEN_PASS_DEF_EFCCPUPLANMEMORY
+#include "targets/cpu/Passes.h.inc"
+} // namespace efc::cpu
+
+using namespace mlir;
+using namespace efc;
+using namespace efc::cpu;
+
+/// Cache line and the widest vector: no two tensors share one.
+static constexpr int64_t kAlignment = 64;
+
+namespace {
+/// A tensor of the arena. Live from launch `first`, which writes it, to launch `last`, the last one that reads it; both included.
+struct LiveRange {
+  Value value;
+  int64_t bytes = 0;
+  int64_t first = 0, last = 0;
+  int64_t offset = 0;
+  int64_t output = -1; ///< Index of the model's output that it is, or -1.
+};
+} // namespace
+
+static int64_t bytesOf(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  return llvm::alignTo(type.getNumElements() * ef::getElementBytes(type.getElementType()), kAlignment);
+}
+
+static SmallVector<LiveRange> collectLiveRanges(func::FuncOp main) {
+  SmallVector<LiveRange> ranges;
+  llvm::DenseMap<Value, size_t> indices;
+  int64_t time = 0;
+  for (Operation &op : main.getBody().front()) {
+    for (OpOperand &operand : op.getOpOperands()) {
+      auto found = indices.find(getAliasRoot(operand.get()));
+      if (found == indices.end())
+        continue;
+      LiveRange &range = ranges[found->second];
+      range.last = time;
+      if (isa<func::ReturnOp>(op))
+        range.output = operand.getOperandNumber();
+    }
+    if (!isa<DispatchOp>(op))
+      continue;
+    for (Value result : op.getResults()) {
+      indices[result] = ranges.size();
+      ranges.push_back({result, bytesOf(result), time, time});
+    }
+    ++time;
+  }
+  return ranges;
+}
+
+/// Largest first, each at the lowest offset where nothing that lives at the same time is.
+static int64_t placeRanges(MutableArrayRef<LiveRange *> ranges) {
+  llvm::stable_sort(ranges, [](LiveRange *a, LiveRange *b) { return a->bytes > b->bytes; });
+  SmallVector<LiveRange *> placed; // By offset.
+  int64_t arena = 0;
+  for (LiveRange *range : ranges) {
+    int64_t offset = 0;
+    for (LiveRange *other : placed) {
+      if (other->last < range->first || range->last < other->first)
+        continue;
+      if (offset + range->bytes <= other->offset)
+        break;
+      offset = std::max(offset, other->offset + other->bytes);
+    }
+    range->offset = offset;
+    arena = std::max(arena, offset + range->bytes);
+    placed.insert(llvm::upper_bound(placed, range, [](LiveRange *a, LiveRange *b) { return a->offset < b->offset; }), range);
+  }
+  return arena;
+}
+
+static int64_t largestLiveSum(ArrayRef<LiveRange *> ranges) {
+  std::map<int64_t, int64_t> changes;
+  for (LiveRange *range : ranges) {
+    changes[range->first] += range->bytes;
+    changes[range->last + 1] -= range->bytes;
+  }
+  int64_t sum = 0, largest = 0;
+  for (auto [time, change] : changes)
+    largest = std::max(largest, sum += change);
+  return largest;
+}
+
+namespace {
+struct PlanMemory : efc::cpu::impl::EfcCpuPlanMemoryBase<PlanMemory> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto main = module.lookupSymbol<func::FuncOp>("main");
+    if (!main)
+      return;
+    SmallVector<LiveRange> ranges = collectLiveRanges(main);
+    SmallVector<LiveRange *> inArena;
+    for (LiveRange &range : ranges)
+      if (range.output < 0)
+        inArena.push_back(&range);
+    int64_t bytes = placeRanges(inArena);
+    arenaBytes = bytes;
+    liveBytes = largestLiveSum(inArena);
+
+    llvm::DenseMap<Value, int64_t> offsets;
+    for (LiveRange &range : ranges)
+      offsets[range.value] = range.output < 0 ? range.offset : -1 - range.output;
+    Builder builder(&getContext());
+    for (auto dispatch : main.getOps<DispatchOp>()) {
+      SmallVector<int64_t> places;
+      for (Value result : dispatch.getResults())
+        places.push_back(offsets.lookup(result));
+      dispatch.setOffsetsAttr(builder.getDenseI64ArrayAttr(places));
+    }
+    module->setAttr("cpu.arena_bytes", builder.getI64IntegerAttr(bytes));
+  }
+};
+} // namespace
