@@ -1,0 +1,68 @@
+"""CLIP's byte-pair vocabulary as the two files that tokenizers read: vocab.json (token -> id) and merges.txt (rules by rank).
+
+A pipeline that brings its own files keeps them. Otherwise they are derived from the rule list that the `open_clip_torch`
+package ships; the order of the vocabulary is that of CLIP's reference tokenizer: 256 byte symbols, the same with the
+end-of-word mark, one token a merge rule, then the two special tokens.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+from edgefusion.errors import UserError
+
+_NUM_MERGES = 49152 - 256 - 2
+_END_OF_WORD = "</w>"
+
+
+def _byte_symbols() -> list[str]:
+    """The printable character that stands for each byte, in CLIP's order: printable bytes first, then the others moved up by 256."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
+
+
+def _packaged_rules() -> list[str]:
+    spec = importlib.util.find_spec("open_clip")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError("no CLIP vocabulary: the pipeline brings none and the package open_clip_torch is not installed")
+    path = Path(next(iter(spec.submodule_search_locations))) / "bpe_simple_vocab_16e6.txt.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as stream:
+        lines = stream.read().split("\n")
+    return lines[1 : 1 + _NUM_MERGES]
+
+
+def write_packaged(folder: Path) -> None:
+    """Writes CLIP's vocab.json and merges.txt into `folder`."""
+    rules = _packaged_rules()
+    symbols = _byte_symbols()
+    tokens = symbols + [symbol + _END_OF_WORD for symbol in symbols]
+    tokens += ["".join(rule.split()) for rule in rules]
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(rules) + "\n", encoding="utf-8")
+
+
+def write(folder: Path, origin: str | None) -> None:
+    """Puts vocab.json and merges.txt into `folder`: those of the pipeline `origin` where it has them, else CLIP's own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    own = [Path(origin) / "tokenizer" / name for name in ("vocab.json", "merges.txt")] if origin else []
+    if own and all(path.is_file() for path in own):
+        for path in own:
+            shutil.copyfile(path, folder / path.name)
+    elif origin and not Path(origin).exists():
+        _write_from_hub(folder, origin)
+    else:
+        write_packaged(folder)
+
+
+def _write_from_hub(folder: Path, origin: str) -> None:
+    from huggingface_hub import hf_hub_download
+
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copyfile(hf_hub_download(origin, name, subfolder="tokenizer"), folder / name)
