@@ -1,7 +1,9 @@
-// Loads an artifact and runs it. One Session is used by one thread at a time; different Sessions are independent.
+// Loads an artifact and runs it. One Session is used by one thread at a time;
+// different Sessions are independent.
 #ifndef EFRT_SESSION_H
 #define EFRT_SESSION_H
 
+#include "efrt/Export.h"
 #include "efrt/Status.h"
 
 #include <cstddef>
@@ -16,15 +18,29 @@
 namespace efrt {
 
 /// Same numbering as efc.fb.DType of the artifact's schema.
-enum class DType : uint8_t { F32, F64, F16, BF16, I1, I8, I16, I32, I64, U8, U16, U32, U64 };
+enum class DType : uint8_t {
+  F32,
+  F64,
+  F16,
+  BF16,
+  I1,
+  I8,
+  I16,
+  I32,
+  I64,
+  U8,
+  U16,
+  U32,
+  U64
+};
 
 /// Bytes of one element (a boolean takes one).
-size_t sizeOf(DType dtype);
+EFRT_API size_t sizeOf(DType dtype);
 /// "f32", "i64", ...
-std::string_view nameOf(DType dtype);
+EFRT_API std::string_view nameOf(DType dtype);
 
 /// A named, typed, shaped input or output. Row-major.
-struct TensorInfo {
+struct EFRT_API TensorInfo {
   std::string name;
   DType dtype = DType::F32;
   std::vector<int64_t> shape;
@@ -32,7 +48,8 @@ struct TensorInfo {
   size_t numBytes() const { return numElements() * sizeOf(dtype); }
 };
 
-/// Time and work of one kernel launch; times add up over runs until resetProfile().
+/// Time and work of one kernel launch; times add up over runs until
+/// resetProfile().
 struct ProfileEntry {
   std::string node;   ///< ONNX node.
   std::string op;     ///< e.g. "conv3x3.winograd+add+silu".
@@ -43,18 +60,22 @@ struct ProfileEntry {
 };
 
 struct SessionOptions {
-  /// Threads that share each kernel launch, the calling one included. 0: one per core that this process may use.
+  /// Threads that share each kernel launch, the calling one included. 0: one
+  /// per core that this process may use.
   unsigned threads = 0;
-  /// Name of a CPU variant of the artifact; empty: the best one this machine can run.
+  /// Name of a CPU variant of the artifact; empty: the best one this machine
+  /// can run.
   std::string variant;
   /// Measure each launch.
   bool profile = false;
 };
 
-class Session {
+class EFRT_API Session {
 public:
-  /// Maps and verifies `path`. What it says is then trusted. The file must not change while the Session lives.
-  static Result<std::unique_ptr<Session>> load(const std::string &path, const SessionOptions &options = {});
+  /// Maps and verifies `path`. What it says is then trusted. The file must not
+  /// change while the Session lives.
+  static Result<std::unique_ptr<Session>>
+  load(const std::string &path, const SessionOptions &options = {});
   ~Session();
   Session(const Session &) = delete;
   Session &operator=(const Session &) = delete;
@@ -70,11 +91,15 @@ public:
   /// Copies `data` into input `index`; its size must be the input's.
   Status setInput(size_t index, std::span<const std::byte> data);
 
-  /// Runs all launches in order. `cancelled`, when given, is asked between launches; true ends the run with Cancelled.
+  /// Runs all launches in order. `cancelled`, when given, is asked between
+  /// launches; true ends the run with Cancelled.
   Status run(const std::function<bool()> &cancelled = {});
 
-  /// Called after each launch of a run, for each of its results; `data` is valid during the call only.
-  using TensorObserver = std::function<void(const TensorInfo &tensor, std::string_view node, std::string_view op, std::span<const std::byte> data)>;
+  /// Called after each launch of a run, for each of its results; `data` is
+  /// valid during the call only.
+  using TensorObserver =
+      std::function<void(const TensorInfo &tensor, std::string_view node,
+                         std::string_view op, std::span<const std::byte> data)>;
   void setObserver(TensorObserver observer);
 
   std::vector<ProfileEntry> profile() const;

@@ -24,7 +24,8 @@ enum class StatusCode {
 class [[nodiscard]] Status {
 public:
   Status() = default;
-  Status(StatusCode code, std::string message) : code(code), text(std::move(message)) {}
+  Status(StatusCode code, std::string message)
+      : code(code), text(std::move(message)) {}
   bool ok() const { return code == StatusCode::Ok; }
   StatusCode getCode() const { return code; }
   const std::string &message() const { return text; }

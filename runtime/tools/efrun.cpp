@@ -1,0 +1,2 @@
+// efrun: the command line of the runtime.
+int main() { return 0; }
