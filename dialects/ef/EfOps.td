@@ -388,6 +388,8 @@ def Ef_FusedOp : Ef_PureOp<"fused", [IsolatedFromAbove, SingleBlock]> {
   let extraClassDeclaration = [{
     /// The anchor, or null for an element-wise kernel.
     ::mlir::Operation *getAnchor();
+    /// Whether `op` is of a kind that can be an anchor.
+    static bool isAnchor(::mlir::Operation *op);
     ::mlir::Block &getBlock() { return getBody().front(); }
   }];
 }
