@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
+import onnx_ir
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
@@ -33,6 +33,8 @@ NEWEST_OPSET = {
 _EXTERNAL_DATA_BYTES = 1 << 20
 #: Smaller tensors stay in the model, where shape code can be read without opening the data file.
 _EXTERNAL_TENSOR_BYTES = 1 << 10
+#: Large tensors start on a page, so that a reader can map them one by one.
+_PAGE_BYTES = 4096
 
 
 class TextEncoder(nn.Module):
@@ -117,31 +119,35 @@ def _quiet() -> Iterator[None]:
         logging.disable(level)
 
 
-def _strip_traces(model: onnx.ModelProto) -> None:
+def _strip_traces(model: onnx_ir.Model) -> None:
     """Drops the exporter's Python stack traces: they name files of this machine and outweigh the graph itself."""
-    model.graph.doc_string = ""
-    del model.graph.metadata_props[:]
-    for item in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
-        item.doc_string = ""
-        del item.metadata_props[:]
+    model.graph.doc_string = None
+    model.graph.metadata_props.clear()
+    values = [*model.graph.inputs, *model.graph.outputs, *model.graph.initializers.values()]
+    for node in model.graph:
+        node.doc_string = None
+        node.metadata_props.clear()
+        values += node.outputs
+    for value in values:
+        value.doc_string = None
+        value.metadata_props.clear()
 
 
-def _save(model: onnx.ModelProto, path: Path) -> None:
+def _save(model: onnx_ir.Model, path: Path) -> None:
     _strip_traces(model)
-    weight_bytes = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
-    external = weight_bytes > _EXTERNAL_DATA_BYTES
+    weight_bytes = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value is not None)
+    if weight_bytes <= _EXTERNAL_DATA_BYTES:
+        onnx_ir.save(model, path)
+        return
     data = path.with_name(path.name + "_data")
-    data.unlink(missing_ok=True)  # onnx appends to an existing data file
-    onnx.save_model(
+    onnx_ir.save(
         model,
         path,
-        save_as_external_data=external,
-        all_tensors_to_one_file=True,
-        location=data.name,
-        size_threshold=_EXTERNAL_TENSOR_BYTES,
+        external_data=data.name,
+        size_threshold_bytes=_EXTERNAL_TENSOR_BYTES,
+        alignment=_PAGE_BYTES,
     )
-    if external:
-        data.chmod(0o644)  # onnx makes it readable by its owner only
+    data.chmod(0o644)  # written through a temporary file that only its owner may read
 
 
 def export_network(network: Network, path: Path, exporter: str, opset: int | None) -> None:
@@ -150,15 +156,15 @@ def export_network(network: Network, path: Path, exporter: str, opset: int | Non
     arguments = tuple(network.inputs.values())
     common = {"input_names": list(network.inputs), "output_names": [network.output], "opset_version": opset}
     with torch.no_grad(), _quiet(), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        raw = Path(scratch) / path.name
         try:
             if exporter == "dynamo":
                 program = torch.onnx.export(network.module, arguments, dynamo=True, verbose=False, **common)
-                program.save(raw, external_data=True)
-                del program
+                model = program.model
             else:
+                raw = Path(scratch) / path.name
                 torch.onnx.export(network.module, arguments, raw, dynamo=False, **common)
-        except torch.onnx.errors.OnnxExporterError as error:
+                model = onnx_ir.load(raw)
+        except (torch.onnx.errors.OnnxExporterError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise UserError(f"torch's {exporter} exporter cannot export {network.name} at opset {opset}: {reason}") from error
-        _save(onnx.load(raw), path)
+        _save(model, path)

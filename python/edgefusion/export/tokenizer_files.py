@@ -20,7 +20,7 @@ _END_OF_WORD = "</w>"
 
 
 def _byte_symbols() -> list[str]:
-    """The printable character that stands for each byte, in CLIP's order: printable bytes first, then the others moved up by 256."""
+    """The printable character that stands for each byte, in CLIP's order: the printable bytes come first."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
     return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
@@ -43,26 +43,47 @@ def write_packaged(folder: Path) -> None:
     tokens = symbols + [symbol + _END_OF_WORD for symbol in symbols]
     tokens += ["".join(rule.split()) for rule in rules]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {token: index for index, token in enumerate(tokens)}
+    _write_files(folder, {token: index for index, token in enumerate(tokens)}, rules)
+
+
+def _write_files(folder: Path, vocabulary: dict[str, int], rules: list[str]) -> None:
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(rules) + "\n", encoding="utf-8")
+
+
+def _write_from_fast_tokenizer(folder: Path, path: Path) -> None:
+    """Splits a tokenizer.json, which newer libraries save in place of the two files."""
+    model = json.loads(path.read_text(encoding="utf-8"))["model"]
+    if model.get("type") != "BPE" or model.get("end_of_word_suffix") != _END_OF_WORD:
+        raise UserError(f"'{path}' is not CLIP's byte-pair tokenizer, the only kind the runtime has")
+    merges = [rule if isinstance(rule, str) else " ".join(rule) for rule in model["merges"]]
+    _write_files(folder, model["vocab"], merges)
+
+
+def _find(origin: str, name: str) -> Path | None:
+    """The file tokenizer/`name` of a pipeline folder or hub id, or None where it has no such file."""
+    if Path(origin).exists():
+        path = Path(origin) / "tokenizer" / name
+        return path if path.is_file() else None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(origin, name, subfolder="tokenizer"))
+    except (EntryNotFoundError, LocalEntryNotFoundError):
+        return None
 
 
 def write(folder: Path, origin: str | None) -> None:
     """Puts vocab.json and merges.txt into `folder`: those of the pipeline `origin` where it has them, else CLIP's own."""
     folder.mkdir(parents=True, exist_ok=True)
-    own = [Path(origin) / "tokenizer" / name for name in ("vocab.json", "merges.txt")] if origin else []
-    if own and all(path.is_file() for path in own):
-        for path in own:
-            shutil.copyfile(path, folder / path.name)
-    elif origin and not Path(origin).exists():
-        _write_from_hub(folder, origin)
+    vocabulary = _find(origin, "vocab.json") if origin else None
+    merges = _find(origin, "merges.txt") if origin else None
+    fast = _find(origin, "tokenizer.json") if origin else None
+    if vocabulary and merges:
+        shutil.copyfile(vocabulary, folder / "vocab.json")
+        shutil.copyfile(merges, folder / "merges.txt")
+    elif fast:
+        _write_from_fast_tokenizer(folder, fast)
     else:
         write_packaged(folder)
-
-
-def _write_from_hub(folder: Path, origin: str) -> None:
-    from huggingface_hub import hf_hub_download
-
-    for name in ("vocab.json", "merges.txt"):
-        shutil.copyfile(hf_hub_download(origin, name, subfolder="tokenizer"), folder / name)
