@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from edgefusion.errors import UserError
+
 #: NumPy's type for each tensor type that ONNX Runtime names.
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -28,27 +30,45 @@ _DTYPES = {
 _INTEGER_LIMIT = 1000
 
 
-def session(model: Path | bytes, threads: int = 0, optimised: bool = True) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the CPU; `threads` 0 lets it choose."""
+def session_options(threads: int = 0, optimised: bool = True) -> onnxruntime.SessionOptions:
+    """Options for the CPU; `threads` 0 lets ONNX Runtime choose. Not `optimised`: every node runs as it stands in the model."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     if not optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(
-        str(model) if isinstance(model, Path) else model, options, providers=["CPUExecutionProvider"]
-    )
+    return options
+
+
+def open_session(model: Path | bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on the CPU; raises UserError where it refuses the model."""
+    source = str(model) if isinstance(model, Path) else model
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises classes of its own that share no documented base
+        raise UserError(f"ONNX Runtime cannot load the model: {str(error).splitlines()[0]}") from error
+
+
+def session(model: Path | bytes, threads: int = 0) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session at its usual settings."""
+    return open_session(model, session_options(threads))
 
 
 def seeded_inputs(
-    running: onnxruntime.InferenceSession, seed: int, given: Mapping[str, np.ndarray] | None = None
+    running: onnxruntime.InferenceSession,
+    seed: int,
+    given: Mapping[str, np.ndarray] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Standard normal floats and small non-negative integers for each input of `running`; `given` replaces some of them."""
+    """Standard normal floats and small non-negative integers for each input of `running`.
+
+    `given` replaces some of them. Symbolic dimensions take their size from `shapes`, and are 1 where it says nothing.
+    """
     generator = np.random.default_rng(seed)
     inputs: dict[str, np.ndarray] = {}
     for port in running.get_inputs():
         dtype = np.dtype(_DTYPES[port.type])
-        shape = [size if isinstance(size, int) else 1 for size in port.shape]
+        shape = (shapes or {}).get(port.name) or [size if isinstance(size, int) else 1 for size in port.shape]
         if dtype.kind == "f":
             value = generator.standard_normal(shape, np.float32).astype(dtype)
         else:
@@ -56,6 +76,8 @@ def seeded_inputs(
             value = generator.integers(0, limit, shape).astype(dtype)
         inputs[port.name] = value
     for name, value in (given or {}).items():
+        if name not in inputs:
+            raise UserError(f"the model has no input '{name}'; its inputs are {', '.join(inputs)}")
         inputs[name] = value.astype(inputs[name].dtype).reshape(inputs[name].shape)
     return inputs
 

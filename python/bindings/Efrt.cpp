@@ -1,0 +1,207 @@
+// edgefusion._efrt: the runtime's C++ API for Python. edgefusion/session.py is
+// the public face; this file converts between NumPy arrays and the runtime's
+// byte buffers, releases the interpreter lock while kernels run, and turns
+// statuses into exceptions.
+#include "efrt/Session.h"
+#include "efrt/Status.h"
+
+#include <pybind11/functional.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <optional>
+#include <stdexcept>
+
+namespace py = pybind11;
+using efrt::DType;
+using efrt::Session;
+using efrt::TensorInfo;
+
+namespace {
+/// Becomes Python's edgefusion._efrt.RuntimeFailure.
+struct RuntimeFailure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+} // namespace
+
+static void check(const efrt::Status &status) {
+  if (!status.ok())
+    throw RuntimeFailure(status.message());
+}
+
+template <typename T> static T take(efrt::Result<T> result) {
+  if (!result)
+    check(result.status());
+  return std::move(*result);
+}
+
+/// NumPy's name of `dtype`; bf16 has none and travels as uint16.
+static py::dtype toNumpy(DType dtype) {
+  switch (dtype) {
+  case DType::F32:
+    return py::dtype("float32");
+  case DType::F64:
+    return py::dtype("float64");
+  case DType::F16:
+    return py::dtype("float16");
+  case DType::BF16:
+    return py::dtype("uint16");
+  case DType::I1:
+    return py::dtype("bool");
+  case DType::I8:
+    return py::dtype("int8");
+  case DType::I16:
+    return py::dtype("int16");
+  case DType::I32:
+    return py::dtype("int32");
+  case DType::I64:
+    return py::dtype("int64");
+  case DType::U8:
+    return py::dtype("uint8");
+  case DType::U16:
+    return py::dtype("uint16");
+  case DType::U32:
+    return py::dtype("uint32");
+  case DType::U64:
+    return py::dtype("uint64");
+  }
+  throw RuntimeFailure(
+      "the artifact has a data type that this version does not know");
+}
+
+static py::array toArray(const TensorInfo &info,
+                         std::span<const std::byte> data) {
+  py::array array(
+      toNumpy(info.dtype),
+      std::vector<py::ssize_t>(info.shape.begin(), info.shape.end()));
+  std::memcpy(array.mutable_data(), data.data(), data.size());
+  return array;
+}
+
+static py::list toList(std::span<const TensorInfo> infos) {
+  py::list list;
+  for (const TensorInfo &info : infos)
+    list.append(py::make_tuple(info.name, std::string(efrt::nameOf(info.dtype)),
+                               info.shape));
+  return list;
+}
+
+/// `array` must already have the input's type, shape and C order:
+/// edgefusion/session.py checks and says what is wrong.
+static void setInput(Session &session, size_t index, const py::array &array) {
+  if (index >= session.inputs().size())
+    throw py::index_error("no such input");
+  py::buffer_info buffer = array.request();
+  check(session.setInput(index,
+                         {static_cast<const std::byte *>(buffer.ptr),
+                          static_cast<size_t>(buffer.size * buffer.itemsize)}));
+}
+
+/// Runs, asking Python between launches whether Ctrl-C was pressed.
+static void run(Session &session) {
+  efrt::Status status;
+  bool interrupted = false;
+  {
+    py::gil_scoped_release release;
+    status = session.run([&] {
+      py::gil_scoped_acquire acquire;
+      interrupted = interrupted || PyErr_CheckSignals() != 0;
+      return interrupted;
+    });
+  }
+  if (interrupted)
+    throw py::error_already_set();
+  check(status);
+}
+
+/// Runs with `observe(name, node, op, array)` called for each result of each
+/// launch.
+static void runObserved(Session &session, const py::function &observe) {
+  std::optional<py::error_already_set> raised;
+  session.setObserver([&](const TensorInfo &tensor, std::string_view node,
+                          std::string_view op,
+                          std::span<const std::byte> data) {
+    py::gil_scoped_acquire acquire;
+    if (raised)
+      return;
+    try {
+      observe(tensor.name, node, op, toArray(tensor, data));
+    } catch (py::error_already_set &error) {
+      raised.emplace(std::move(error)); // Must not cross the runtime.
+    }
+  });
+  efrt::Status status;
+  {
+    py::gil_scoped_release release;
+    status = session.run([&] { return raised.has_value(); });
+  }
+  session.setObserver({});
+  if (raised)
+    throw std::move(*raised);
+  check(status);
+}
+
+static py::list profile(const Session &session) {
+  py::list entries;
+  for (const efrt::ProfileEntry &entry : session.profile()) {
+    py::dict item;
+    item["node"] = entry.node;
+    item["op"] = entry.op;
+    item["kernel"] = entry.kernel;
+    item["calls"] = entry.calls;
+    item["seconds"] = entry.seconds;
+    item["macs"] = entry.macs;
+    item["bytes"] = entry.bytes;
+    entries.append(item);
+  }
+  return entries;
+}
+
+static void bindSession(py::module_ &module) {
+  py::class_<Session>(module, "Session")
+      .def(py::init([](const std::string &path, unsigned threads,
+                       const std::string &variant, bool profiled) {
+             py::gil_scoped_release release;
+             return take(Session::load(path, {.threads = threads,
+                                              .variant = variant,
+                                              .profile = profiled}));
+           }),
+           py::arg("path"), py::arg("threads"), py::arg("variant"),
+           py::arg("profile"))
+      .def("inputs",
+           [](const Session &session) { return toList(session.inputs()); })
+      .def("outputs",
+           [](const Session &session) { return toList(session.outputs()); })
+      .def("set_input", &setInput)
+      .def("output",
+           [](const Session &session, size_t index) {
+             if (index >= session.outputs().size())
+               throw py::index_error("no such output");
+             return toArray(session.outputs()[index],
+                            session.outputBuffer(index));
+           })
+      .def("run", &run)
+      .def("run_observed", &runObserved)
+      .def("profile", &profile)
+      .def("reset_profile", &Session::resetProfile)
+      .def_property_readonly("arena_bytes", &Session::arenaBytes)
+      .def_property_readonly("weight_bytes", &Session::weightBytes)
+      .def_property_readonly(
+          "variant",
+          [](const Session &session) { return std::string(session.variant()); })
+      .def_property_readonly("metadata", [](const Session &session) {
+        py::dict result;
+        for (const auto &[key, value] : session.metadata())
+          result[py::str(key)] = value;
+        return result;
+      });
+}
+
+PYBIND11_MODULE(_efrt, module) {
+  module.doc() = "The runtime: loads and runs artifacts.";
+  py::register_exception<RuntimeFailure>(module, "RuntimeFailure",
+                                         PyExc_RuntimeError);
+  bindSession(module);
+}
