@@ -1,0 +1,233 @@
+// Loads an artifact onto a device, resolves every tensor to an address once,
+// and runs the launches in order.
+#include "efrt/Session.h"
+
+#include "runtime/core/AlignedMemory.h"
+#include "runtime/core/Artifact.h"
+#include "runtime/core/Text.h"
+#include "runtime/devices/Device.h"
+
+#include <chrono>
+#include <cstring>
+#include <new>
+
+using namespace efrt;
+
+/// Below this a launch takes less time than waking another thread for it.
+static constexpr uint64_t kSmallMacs = 32768, kSmallBytes = 32768;
+
+struct Session::Impl {
+  Artifact artifact;
+  std::vector<TensorInfo> inputs, outputs;
+  AlignedMemory arena, ports;
+  std::vector<std::span<std::byte>> inputBuffers, outputBuffers;
+  std::vector<void *>
+      addresses; ///< The tensors of all launches, one launch after the other.
+  std::vector<Launch> launches;
+  std::vector<ProfileEntry> profile;
+  bool isProfiling = false;
+  TensorObserver observer;
+  /// After what its launches point to.
+  std::unique_ptr<Device> device;
+
+  Status allocate();
+  std::byte *addressOf(const ArtifactTensor &tensor) const;
+  void prepareLaunches();
+  void observeResults(const ArtifactDispatch &dispatch) const;
+  Status run(const std::function<bool()> &cancelled);
+};
+
+static std::vector<TensorInfo> infosOf(std::span<const ArtifactPort> ports) {
+  return {ports.begin(), ports.end()};
+}
+
+Status Session::Impl::allocate() {
+  inputs = infosOf(artifact.inputs);
+  outputs = infosOf(artifact.outputs);
+  Result<AlignedMemory> arenaMemory =
+      AlignedMemory::allocate(artifact.arenaBytes, "intermediate tensors");
+  if (!arenaMemory)
+    return arenaMemory.status();
+  arena = std::move(*arenaMemory);
+
+  constexpr size_t alignment = 64;
+  std::vector<size_t> offsets;
+  size_t total = 0;
+  for (const std::vector<TensorInfo> *infos : {&inputs, &outputs})
+    for (const TensorInfo &info : *infos) {
+      offsets.push_back(total);
+      total += (info.numBytes() + alignment - 1) / alignment * alignment;
+    }
+  Result<AlignedMemory> portMemory =
+      AlignedMemory::allocate(total, "inputs and outputs");
+  if (!portMemory)
+    return portMemory.status();
+  ports = std::move(*portMemory);
+  for (size_t i = 0; i < offsets.size(); ++i) {
+    bool isInput = i < inputs.size();
+    const TensorInfo &info = isInput ? inputs[i] : outputs[i - inputs.size()];
+    (isInput ? inputBuffers : outputBuffers)
+        .emplace_back(ports.data() + offsets[i], info.numBytes());
+  }
+  return Status();
+}
+
+std::byte *Session::Impl::addressOf(const ArtifactTensor &tensor) const {
+  switch (tensor.memory) {
+  case Memory::Arena:
+    return arena.data() + tensor.offset;
+  case Memory::Weights:
+    return const_cast<std::byte *>(artifact.weights.data()) +
+           tensor.offset; // Mapped read-only; only ever an operand.
+  case Memory::Input:
+    return inputBuffers[tensor.offset].data();
+  case Memory::Output:
+    return outputBuffers[tensor.offset].data();
+  }
+  return nullptr;
+}
+
+void Session::Impl::prepareLaunches() {
+  size_t count = 0;
+  for (const ArtifactDispatch &dispatch : artifact.dispatches)
+    count += dispatch.tensors.size();
+  addresses.reserve(count); // The launches point into it.
+  for (const ArtifactDispatch &dispatch : artifact.dispatches) {
+    size_t first = addresses.size();
+    for (uint32_t tensor : dispatch.tensors)
+      addresses.push_back(addressOf(artifact.tensors[tensor]));
+    bool isKnown = dispatch.bytes > 0;
+    bool isSmall =
+        isKnown && dispatch.macs < kSmallMacs && dispatch.bytes < kSmallBytes;
+    launches.push_back({dispatch.kernel, std::span(addresses).subspan(first),
+                        dispatch.work, dispatch.scratch, isSmall});
+    profile.push_back({dispatch.node, dispatch.op,
+                       artifact.kernels[dispatch.kernel], 0, 0, dispatch.macs,
+                       dispatch.bytes});
+  }
+}
+
+void Session::Impl::observeResults(const ArtifactDispatch &dispatch) const {
+  for (uint32_t result : dispatch.resultTensors()) {
+    const ArtifactTensor &tensor = artifact.tensors[result];
+    observer(tensor.info, dispatch.node, dispatch.op,
+             std::span(addressOf(tensor), tensor.size));
+  }
+}
+
+Status Session::Impl::run(const std::function<bool()> &cancelled) {
+  using Clock = std::chrono::steady_clock;
+  for (size_t i = 0; i < launches.size(); ++i) {
+    if (cancelled && cancelled())
+      return Status(StatusCode::Cancelled, "the run was cancelled");
+    Clock::time_point begin = isProfiling ? Clock::now() : Clock::time_point();
+    if (Status status = device->submit(launches[i]); !status.ok())
+      return status;
+    if (Status status = device->wait(); !status.ok())
+      return status;
+    if (isProfiling) {
+      profile[i].seconds +=
+          std::chrono::duration<double>(Clock::now() - begin).count();
+      ++profile[i].calls;
+    }
+    if (observer)
+      observeResults(artifact.dispatches[i]);
+  }
+  return Status();
+}
+
+Session::Session() : impl(std::make_unique<Impl>()) {}
+
+Session::~Session() = default;
+
+static Status outOfMemory() {
+  return Status(StatusCode::OutOfMemory,
+                "there is not enough memory to load the artifact");
+}
+
+Result<std::unique_ptr<Session>>
+Session::load(const std::string &path, const SessionOptions &options) try {
+  Result<Artifact> artifact = Artifact::open(path, options.threads);
+  if (!artifact)
+    return artifact.status();
+  std::unique_ptr<Session> session(new Session());
+  Impl &impl = *session->impl;
+  impl.artifact = std::move(*artifact);
+  impl.isProfiling = options.profile;
+  Status status = impl.allocate();
+  if (status.ok()) {
+    Result<std::unique_ptr<Device>> device =
+        createCpuDevice(impl.artifact, options.threads, options.variant);
+    if (device)
+      impl.device = std::move(*device);
+    else
+      status = device.status();
+  }
+  if (!status.ok())
+    return Status(status.getCode(),
+                  concat("cannot load ", quote(path), ": ", status.message()));
+  impl.prepareLaunches();
+  return session;
+} catch (const std::bad_alloc &) {
+  return outOfMemory();
+} catch (const std::length_error &) {
+  return outOfMemory();
+}
+
+std::span<const TensorInfo> Session::inputs() const { return impl->inputs; }
+
+std::span<const TensorInfo> Session::outputs() const { return impl->outputs; }
+
+std::span<std::byte> Session::inputBuffer(size_t index) {
+  return impl->inputBuffers[index];
+}
+
+std::span<const std::byte> Session::outputBuffer(size_t index) const {
+  return impl->outputBuffers[index];
+}
+
+Status Session::setInput(size_t index, std::span<const std::byte> data) {
+  if (index >= impl->inputs.size())
+    return Status(StatusCode::InvalidArgument,
+                  concat("there is no input ", index, "; the model has ",
+                         impl->inputs.size()));
+  const TensorInfo &info = impl->inputs[index];
+  if (data.size() != info.numBytes())
+    return Status(StatusCode::InvalidArgument,
+                  concat("input ", quote(info.name), " is ",
+                         typeText(info.dtype, info.shape), ", ",
+                         info.numBytes(), " bytes, and ", data.size(),
+                         " bytes were given"));
+  if (!data.empty())
+    std::memcpy(impl->inputBuffers[index].data(), data.data(), data.size());
+  return Status();
+}
+
+Status Session::run(const std::function<bool()> &cancelled) {
+  return impl->run(cancelled);
+}
+
+void Session::setObserver(TensorObserver observer) {
+  impl->observer = std::move(observer);
+}
+
+std::vector<ProfileEntry> Session::profile() const {
+  return impl->isProfiling ? impl->profile : std::vector<ProfileEntry>();
+}
+
+void Session::resetProfile() {
+  for (ProfileEntry &entry : impl->profile) {
+    entry.calls = 0;
+    entry.seconds = 0;
+  }
+}
+
+size_t Session::arenaBytes() const { return impl->artifact.arenaBytes; }
+
+size_t Session::weightBytes() const { return impl->artifact.weights.size(); }
+
+std::string_view Session::variant() const { return impl->device->variant(); }
+
+std::span<const std::pair<std::string, std::string>> Session::metadata() const {
+  return impl->artifact.metadata;
+}
