@@ -6,7 +6,8 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/Matchers.h"
+
+#include <map>
 
 using namespace mlir;
 using namespace efc;
@@ -138,7 +139,8 @@ struct Emitter {
   size_t firstInput;
   Value anchorValue, anchorGate;
   int64_t lanes;
-  llvm::DenseMap<Value, Value> computed[2] = {}; ///< Without and with `gate`.
+  /// By value and `gate`.
+  std::map<std::pair<const void *, bool>, Value> computed = {};
 
   Value flatIndex(const Place &place) {
     return b.add(b.mul(place.row, columnsOf(place.shape)), place.column);
@@ -282,10 +284,11 @@ struct Emitter {
     // broadcast to several shapes.
     if (!dependsOnAnchor(view, value))
       return compute(value, place, gate);
-    if (Value known = computed[gate].lookup(value))
-      return known;
+    auto key = std::make_pair(value.getAsOpaquePointer(), gate);
+    if (auto known = computed.find(key); known != computed.end())
+      return known->second;
     Value result = compute(value, place, gate);
-    computed[gate][value] = result;
+    computed[key] = result;
     return result;
   }
 
