@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -43,3 +44,12 @@ def psnr_db(reference: np.ndarray, value: np.ndarray, peak: float = 255.0) -> fl
     difference = value.astype(np.float64) - reference.astype(np.float64)
     mean_square = float(np.mean(difference**2))
     return math.inf if mean_square == 0 else 10 * math.log10(peak**2 / mean_square)
+
+
+def as_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """`value` with the numbers that JSON has no notation for as the strings "inf", "-inf" and "nan"."""
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_json(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

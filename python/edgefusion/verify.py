@@ -9,7 +9,6 @@ last, and the nearer counts.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,20 +50,14 @@ class Verification:
         return next((check for check in self.checks if check.bad), None)
 
     def as_json(self) -> str:
-        """Infinite ratios (equal tensors) become the strings "inf" and "-inf", which JSON has no numbers for."""
-
-        def plain(value: object) -> object:
-            return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-        checks = [{key: plain(value) for key, value in asdict(check).items()} for check in self.checks]
         first = self.first_bad
         content = {
             "threshold_db": self.threshold_db,
             "uncompared_results": self.uncompared,
             "first_bad": first.tensor if first else None,
-            "checks": checks,
+            "checks": [asdict(check) for check in self.checks],
         }
-        return json.dumps(content, indent=1) + "\n"
+        return json.dumps(accuracy.as_json(content), indent=1) + "\n"
 
     def as_table(self, all_rows: bool = False) -> str:
         """The worst tensors (or all, in execution order) with a line of summary."""
