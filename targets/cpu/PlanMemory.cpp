@@ -63,7 +63,9 @@ static SmallVector<LiveRange> collectLiveRanges(func::FuncOp main) {
 
 /// Largest first, each at the lowest offset where nothing that lives at the same time is.
 static int64_t placeRanges(MutableArrayRef<LiveRange *> ranges) {
-  llvm::stable_sort(ranges, [](LiveRange *a, LiveRange *b) { return a->bytes > b->bytes; });
+  llvm::sort(ranges, [](LiveRange *a, LiveRange *b) {
+    return a->bytes != b->bytes ? a->bytes > b->bytes : a->first < b->first;
+  });
   SmallVector<LiveRange *> placed; // By offset.
   int64_t arena = 0;
   for (LiveRange *range : ranges) {

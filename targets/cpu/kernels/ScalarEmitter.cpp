@@ -1,0 +1,619 @@
+// See ScalarEmitter.h. The approximations are in ScalarEmitterMath; here is
+// which function an operation stands for, for each element type.
+//
+// Where ONNX leaves the value open, it is: integer division by zero gives 0,
+// a float outside of an integer type's range saturates (at 32 bits for types
+// of up to 32, then wraps around), NaN becomes 0.
+#include "targets/cpu/kernels/ScalarEmitter.h"
+
+#include "targets/cpu/kernels/ScalarEmitterMath.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/ErrorHandling.h"
+
+#include <numbers>
+
+using namespace mlir;
+using namespace efc;
+using namespace efc::cpu;
+using ef::BinaryKind;
+using ef::UnaryKind;
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+Type efc::cpu::getComputeType(Type elementType) {
+  if (elementType.isF16() || elementType.isBF16())
+    return Float32Type::get(elementType.getContext());
+  if (auto integer = dyn_cast<IntegerType>(elementType))
+    return IntegerType::get(elementType.getContext(), integer.getWidth());
+  return elementType;
+}
+
+static bool isUnsigned(Type elementType) {
+  return elementType.isUnsignedInteger() || elementType.isInteger(1);
+}
+
+/// An integer constant of `type`, a scalar or a vector.
+static Value integerConstant(KernelBuilder &b, Type type, int64_t value) {
+  auto element = IntegerAttr::get(
+      getElementTypeOrSelf(type),
+      APInt(getElementTypeOrSelf(type).getIntOrFloatBitWidth(), value,
+            /*isSigned=*/true, /*implicitTrunc=*/true));
+  if (auto vector = dyn_cast<VectorType>(type))
+    return arith::ConstantOp::create(
+        b, vector, DenseElementsAttr::get(vector, cast<Attribute>(element)));
+  return arith::ConstantOp::create(b, element);
+}
+
+static Value compareIntegers(KernelBuilder &b, arith::CmpIPredicate predicate,
+                             Value x, int64_t y) {
+  return arith::CmpIOp::create(b, predicate, x,
+                               integerConstant(b, x.getType(), y));
+}
+
+/// bf16 by integer arithmetic, because LLVM calls a library function on
+/// machines without an instruction: round to nearest even, NaNs stay NaNs.
+static Value roundToBF16(KernelBuilder &b, Value x) {
+  Type i32 = withShapeOf(x.getType(), b.getI32Type());
+  Type i16 = withShapeOf(x.getType(), b.getIntegerType(16));
+  auto constant = [&](int64_t value) { return integerConstant(b, i32, value); };
+  Value bits = arith::BitcastOp::create(b, i32, x);
+  Value high = arith::ShRUIOp::create(b, bits, constant(16));
+  Value odd = arith::AndIOp::create(b, high, constant(1));
+  Value bias = arith::AddIOp::create(b, odd, constant(0x7fff));
+  Value sum = arith::AddIOp::create(b, bits, bias);
+  Value rounded = arith::ShRUIOp::create(b, sum, constant(16));
+  Value quiet = arith::OrIOp::create(b, high, constant(0x40));
+  Value isNan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, x, x);
+  Value chosen = arith::SelectOp::create(b, isNan, quiet, rounded);
+  Value narrow = arith::TruncIOp::create(b, i16, chosen);
+  return arith::BitcastOp::create(b, withShapeOf(x.getType(), b.getBF16Type()),
+                                  narrow);
+}
+
+static Value extendBF16(KernelBuilder &b, Value x) {
+  Type i16 = withShapeOf(x.getType(), b.getIntegerType(16));
+  Type i32 = withShapeOf(x.getType(), b.getI32Type());
+  Value wide =
+      arith::ExtUIOp::create(b, i32, arith::BitcastOp::create(b, i16, x));
+  Value bits = arith::ShLIOp::create(b, wide, integerConstant(b, i32, 16));
+  return arith::BitcastOp::create(b, withShapeOf(x.getType(), b.getF32Type()),
+                                  bits);
+}
+
+Value efc::cpu::toCompute(KernelBuilder &b, Value stored, Type elementType) {
+  if (elementType.isInteger(1))
+    return compareIntegers(b, arith::CmpIPredicate::ne, stored, 0);
+  if (elementType.isBF16())
+    return extendBF16(b, stored);
+  if (elementType.isF16())
+    return arith::ExtFOp::create(
+        b, withShapeOf(stored.getType(), b.getF32Type()), stored);
+  return stored;
+}
+
+Value efc::cpu::toStorage(KernelBuilder &b, Value computed, Type elementType) {
+  Type type = computed.getType();
+  if (elementType.isInteger(1))
+    return arith::ExtUIOp::create(b, withShapeOf(type, b.getI8Type()),
+                                  computed);
+  if (elementType.isBF16())
+    return roundToBF16(b, computed);
+  if (elementType.isF16())
+    return arith::TruncFOp::create(b, withShapeOf(type, elementType), computed);
+  return computed;
+}
+
+//===----------------------------------------------------------------------===//
+// Casts
+//===----------------------------------------------------------------------===//
+
+/// Saturates at the limits of iN, N = 32 or 64; NaN gives 0.
+static Value floatToSigned(KernelBuilder &b, Value x, unsigned width) {
+  FloatMath m(b, x.getType());
+  Type integer = withShapeOf(x.getType(), b.getIntegerType(width));
+  double limit = width == 32 ? 0x1p31 : 0x1p63;
+  Value isNan = m.compare(arith::CmpFPredicate::UNO, x, x);
+  Value isTooLarge = m.compare(arith::CmpFPredicate::OGE, x, m.constant(limit));
+  Value isOutside = arith::OrIOp::create(b, isNan, isTooLarge);
+  Value bounded = m.clampBelow(m.select(isOutside, m.constant(0), x), -limit);
+  Value converted = arith::FPToSIOp::create(b, integer, bounded);
+  int64_t largest = width == 32 ? INT32_MAX : INT64_MAX;
+  return arith::SelectOp::create(
+      b, isTooLarge, integerConstant(b, integer, largest), converted);
+}
+
+static Value floatToUnsigned64(KernelBuilder &b, Value x) {
+  FloatMath m(b, x.getType());
+  Value isLarge = m.compare(arith::CmpFPredicate::OGE, x, m.constant(0x1p63));
+  Value lower = floatToSigned(b, x, 64);
+  Value rest = floatToSigned(b, m.add(x, -0x1p63), 64);
+  Value upper = arith::XOrIOp::create(
+      b, rest, integerConstant(b, rest.getType(), INT64_MIN));
+  return arith::SelectOp::create(b, isLarge, upper, lower);
+}
+
+static Value floatToInteger(KernelBuilder &b, Value x, IntegerType to) {
+  FloatMath m(b, x.getType());
+  if (to.getWidth() == 1)
+    return m.compare(arith::CmpFPredicate::UNE, x, m.constant(0));
+  if (to.isUnsignedInteger(64))
+    return floatToUnsigned64(b, x);
+  bool fits32 = to.getWidth() < 32 || (to.getWidth() == 32 && !to.isUnsigned());
+  Value wide = floatToSigned(b, x, fits32 ? 32 : 64);
+  Type type = withShapeOf(x.getType(), getComputeType(to));
+  if (wide.getType() == type)
+    return wide;
+  return arith::TruncIOp::create(b, type, wide);
+}
+
+static Value integerToFloat(KernelBuilder &b, Value x, Type from, Type to) {
+  Type type = withShapeOf(x.getType(), getComputeType(to));
+  if (isUnsigned(from))
+    return arith::UIToFPOp::create(b, type, x);
+  return arith::SIToFPOp::create(b, type, x);
+}
+
+static Value integerToInteger(KernelBuilder &b, Value x, Type from, Type to) {
+  if (to.isInteger(1) && !from.isInteger(1))
+    return compareIntegers(b, arith::CmpIPredicate::ne, x, 0);
+  unsigned fromWidth = from.getIntOrFloatBitWidth(),
+           toWidth = to.getIntOrFloatBitWidth();
+  Type type = withShapeOf(x.getType(), getComputeType(to));
+  if (fromWidth == toWidth)
+    return x;
+  if (fromWidth > toWidth)
+    return arith::TruncIOp::create(b, type, x);
+  if (isUnsigned(from))
+    return arith::ExtUIOp::create(b, type, x);
+  return arith::ExtSIOp::create(b, type, x);
+}
+
+static Value floatToFloat(KernelBuilder &b, Value x, Type to) {
+  Type type = withShapeOf(x.getType(), getComputeType(to));
+  unsigned from = getElementTypeOrSelf(x.getType()).getIntOrFloatBitWidth(),
+           width = getElementTypeOrSelf(type).getIntOrFloatBitWidth();
+  if (from < width)
+    return arith::ExtFOp::create(b, type, x);
+  if (from > width)
+    return arith::TruncFOp::create(b, type, x);
+  return x;
+}
+
+Value efc::cpu::emitCast(KernelBuilder &b, Value x, Type from, Type to) {
+  if (isa<IntegerType>(from) && isa<IntegerType>(to))
+    return integerToInteger(b, x, from, to);
+  if (auto integer = dyn_cast<IntegerType>(to))
+    return floatToInteger(b, x, integer);
+  Value value = isa<FloatType>(from) ? floatToFloat(b, x, to)
+                                     : integerToFloat(b, x, from, to);
+  // A cast is where the model asks for the rounding, so it is kept.
+  bool isExact = from == to || (from.isInteger() && getComputeType(to) == to);
+  if (isExact || getComputeType(to) == to)
+    return value;
+  return toCompute(b, toStorage(b, value, to), to);
+}
+
+//===----------------------------------------------------------------------===//
+// Unary functions
+//===----------------------------------------------------------------------===//
+
+static Value emitIntegerUnary(KernelBuilder &b, UnaryKind kind, Value x,
+                              Type elementType) {
+  Value zero = integerConstant(b, x.getType(), 0);
+  Value ones = integerConstant(b, x.getType(), -1);
+  bool isPositive = isUnsigned(elementType);
+  switch (kind) {
+  case UnaryKind::Not:
+  case UnaryKind::BitNot:
+    return arith::XOrIOp::create(b, x, ones);
+  case UnaryKind::Neg:
+    return arith::SubIOp::create(b, zero, x);
+  case UnaryKind::Abs:
+    if (isPositive)
+      return x;
+    return arith::SelectOp::create(
+        b, compareIntegers(b, arith::CmpIPredicate::slt, x, 0),
+        arith::SubIOp::create(b, zero, x), x);
+  case UnaryKind::Relu:
+    return isPositive ? x : arith::MaxSIOp::create(b, x, zero);
+  case UnaryKind::Sign: {
+    Value one = integerConstant(b, x.getType(), 1);
+    if (isPositive)
+      return arith::MinUIOp::create(b, x, one);
+    return arith::MaxSIOp::create(b, arith::MinSIOp::create(b, x, one), ones);
+  }
+  default:
+    llvm_unreachable("the verifier admits no such unary function of integers");
+  }
+}
+
+/// x Phi(x) with the normal distribution function Phi; for x < 0 without
+/// cancellation.
+static Value emitGelu(FloatMath &m, Value x) {
+  Value magnitude = m.mul(m.abs(x), std::numbers::sqrt2 / 2);
+  Value tail = m.mul(m.mul(m.erfcPositive(magnitude), 0.5), x);
+  // -inf has the limit, not -inf * 0.
+  Value isFinite = m.less(m.abs(x), std::numeric_limits<double>::infinity());
+  Value isNan = m.compare(arith::CmpFPredicate::UNE, x, x);
+  tail = m.select(isFinite, tail, m.select(isNan, x, m.constant(0)));
+  return m.select(m.less(x, 0), tail, m.sub(x, tail));
+}
+
+/// log(1 + exp(x)) without overflow.
+static Value emitSoftplus(FloatMath &m, Value x) {
+  Value positive = m.select(m.less(x, 0), m.constant(0), x);
+  return m.add(positive, m.log1p(m.exp(m.neg(m.abs(x)))));
+}
+
+/// The approximation of Hendrycks and Gimpel (arXiv 1606.08415, section 2):
+/// 0.5 (1 + tanh(u)) = sigmoid(2 u).
+static Value emitGeluTanh(FloatMath &m, Value x) {
+  Value cubic = m.fma(m.mul(x, x), m.constant(0.044715), m.constant(1.0));
+  double factor = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
+  return m.mul(x, m.sigmoid(m.mul(m.mul(x, cubic), factor)));
+}
+
+static Value emitHardSwish(FloatMath &m, Value x) {
+  Value gate = m.fma(x, m.constant(1.0 / 6), m.constant(0.5));
+  return m.mul(x, m.clampAbove(m.clampBelow(gate, 0), 1));
+}
+
+static Value emitSign(FloatMath &m, Value x) {
+  Value unit = m.copySign(m.constant(1), x);
+  Value isNonZero = m.compare(arith::CmpFPredicate::ONE, x, m.constant(0));
+  Value isNan = m.compare(arith::CmpFPredicate::UNO, x, x);
+  return m.select(isNan, x, m.select(isNonZero, unit, m.constant(0)));
+}
+
+/// Functions that are computed in f64 for every element type.
+static Value emitWideUnary(FloatMath &m, UnaryKind kind, Value x) {
+  switch (kind) {
+  case UnaryKind::Sin:
+    return m.sin(x);
+  case UnaryKind::Cos:
+    return m.cos(x);
+  case UnaryKind::Tan:
+    return m.tan(x);
+  case UnaryKind::Asin:
+    return m.asin(x);
+  case UnaryKind::Acos:
+    return m.acos(x);
+  case UnaryKind::Atan:
+    return m.atan(x);
+  case UnaryKind::Sinh:
+    return m.sinh(x);
+  case UnaryKind::Cosh:
+    return m.cosh(x);
+  case UnaryKind::Asinh:
+    return m.asinh(x);
+  case UnaryKind::Acosh:
+    return m.acosh(x);
+  case UnaryKind::Atanh:
+    return m.atanh(x);
+  default:
+    return {};
+  }
+}
+
+/// Functions with more than one operation, in the compute type.
+static Value emitActivation(FloatMath &m, UnaryKind kind, Value x) {
+  switch (kind) {
+  case UnaryKind::Exp:
+    return m.exp(x);
+  case UnaryKind::Log:
+    return m.log(x);
+  case UnaryKind::Tanh:
+    return m.tanh(x);
+  case UnaryKind::Erf:
+    return m.erf(x);
+  case UnaryKind::Sigmoid:
+    return m.sigmoid(x);
+  case UnaryKind::Silu:
+    return m.div(x, m.add(m.exp(m.neg(x)), 1.0));
+  case UnaryKind::Gelu:
+    return emitGelu(m, x);
+  case UnaryKind::GeluTanh:
+    return emitGeluTanh(m, x);
+  case UnaryKind::QuickGelu:
+    return m.div(x, m.add(m.exp(m.mul(x, -1.702)), 1.0));
+  case UnaryKind::Softplus:
+    return emitSoftplus(m, x);
+  case UnaryKind::Softsign:
+    return m.div(x, m.add(m.abs(x), 1.0));
+  case UnaryKind::Mish:
+    return m.mul(x, m.tanh(emitSoftplus(m, x)));
+  case UnaryKind::HardSwish:
+    return emitHardSwish(m, x);
+  default:
+    return {};
+  }
+}
+
+static Value emitSimpleUnary(FloatMath &m, UnaryKind kind, Value x) {
+  auto unordered = arith::CmpFPredicate::UNO,
+       equals = arith::CmpFPredicate::OEQ;
+  switch (kind) {
+  case UnaryKind::Abs:
+    return m.abs(x);
+  case UnaryKind::Neg:
+    return m.neg(x);
+  case UnaryKind::Sqrt:
+    return m.sqrt(x);
+  case UnaryKind::Rsqrt:
+    return m.div(m.constant(1), m.sqrt(x));
+  case UnaryKind::Reciprocal:
+    return m.div(m.constant(1), x);
+  case UnaryKind::Ceil:
+    return m.ceil(x);
+  case UnaryKind::Floor:
+    return m.floor(x);
+  case UnaryKind::Round:
+    return m.roundEven(x);
+  case UnaryKind::Sign:
+    return emitSign(m, x);
+  case UnaryKind::Relu:
+    return m.select(m.less(x, 0), m.constant(0), x);
+  case UnaryKind::IsNan:
+    return m.compare(unordered, x, x);
+  case UnaryKind::IsInf:
+    return m.compare(equals, m.abs(x),
+                     m.constant(std::numeric_limits<double>::infinity()));
+  default:
+    llvm_unreachable("the verifier admits no such unary function of floats");
+  }
+}
+
+Value efc::cpu::emitUnary(KernelBuilder &b, UnaryKind kind, Value x,
+                          Type elementType) {
+  if (isa<IntegerType>(elementType))
+    return emitIntegerUnary(b, kind, x, elementType);
+  FloatMath m(b, x.getType());
+  if (Value result = emitActivation(m, kind, x))
+    return result;
+  bool isWide = kind >= UnaryKind::Sin && kind <= UnaryKind::Atanh &&
+                kind != UnaryKind::Tanh;
+  if (!isWide)
+    return emitSimpleUnary(m, kind, x);
+  Value wide = floatToFloat(b, x, b.getF64Type());
+  FloatMath doubleMath(b, wide.getType());
+  return floatToFloat(b, emitWideUnary(doubleMath, kind, wide), elementType);
+}
+
+Value efc::cpu::emitExp(KernelBuilder &b, Value x) {
+  return FloatMath(b, x.getType()).exp(x);
+}
+
+//===----------------------------------------------------------------------===//
+// Binary functions
+//===----------------------------------------------------------------------===//
+
+static bool isComparison(BinaryKind kind) {
+  return kind >= BinaryKind::Eq && kind <= BinaryKind::Ge;
+}
+
+static Value emitComparison(KernelBuilder &b, BinaryKind kind, Value x, Value y,
+                            Type elementType) {
+  using F = arith::CmpFPredicate;
+  using I = arith::CmpIPredicate;
+  static constexpr F floats[] = {F::OEQ, F::UNE, F::OLT,
+                                 F::OLE, F::OGT, F::OGE};
+  static constexpr I signedOnes[] = {I::eq,  I::ne,  I::slt,
+                                     I::sle, I::sgt, I::sge};
+  static constexpr I unsignedOnes[] = {I::eq,  I::ne,  I::ult,
+                                       I::ule, I::ugt, I::uge};
+  unsigned which =
+      static_cast<unsigned>(kind) - static_cast<unsigned>(BinaryKind::Eq);
+  if (isa<FloatType>(elementType))
+    return arith::CmpFOp::create(b, floats[which], x, y);
+  I predicate =
+      isUnsigned(elementType) ? unsignedOnes[which] : signedOnes[which];
+  return arith::CmpIOp::create(b, predicate, x, y);
+}
+
+static Value emitFloatBinary(KernelBuilder &b, BinaryKind kind, Value x,
+                             Value y) {
+  FloatMath m(b, x.getType());
+  switch (kind) {
+  case BinaryKind::Add:
+    return m.add(x, y);
+  case BinaryKind::Sub:
+    return m.sub(x, y);
+  case BinaryKind::Mul:
+    return m.mul(x, y);
+  case BinaryKind::Div:
+    return m.div(x, y);
+  case BinaryKind::Min:
+    return arith::MinimumFOp::create(b, x, y);
+  case BinaryKind::Max:
+    return arith::MaximumFOp::create(b, x, y);
+  case BinaryKind::Fmod:
+    return m.fmod(x, y);
+  case BinaryKind::Mod: {
+    Value r = m.fmod(x, y);
+    Value differs = arith::XOrIOp::create(b, m.less(r, 0), m.less(y, 0));
+    Value isNonZero = m.compare(arith::CmpFPredicate::ONE, r, m.constant(0));
+    return m.select(arith::AndIOp::create(b, differs, isNonZero), m.add(r, y),
+                    r);
+  }
+  default:
+    llvm_unreachable("the verifier admits no such binary function of floats");
+  }
+}
+
+/// div, fmod and mod of integers. The machine traps on a zero divisor and on
+/// minimum / -1, so both are computed apart.
+static Value emitIntegerDivision(KernelBuilder &b, BinaryKind kind, Value x,
+                                 Value y, Type elementType) {
+  Value zero = integerConstant(b, y.getType(), 0);
+  Value one = integerConstant(b, y.getType(), 1);
+  Value isZero = compareIntegers(b, arith::CmpIPredicate::eq, y, 0);
+  Value divisor = arith::SelectOp::create(b, isZero, one, y);
+  Value result;
+  if (isUnsigned(elementType)) {
+    result = kind == BinaryKind::Div
+                 ? Value(arith::DivUIOp::create(b, x, divisor))
+                 : Value(arith::RemUIOp::create(b, x, divisor));
+    return arith::SelectOp::create(b, isZero, zero, result);
+  }
+  Value isMinusOne = compareIntegers(b, arith::CmpIPredicate::eq, y, -1);
+  divisor = arith::SelectOp::create(b, isMinusOne, one, divisor);
+  if (kind == BinaryKind::Div) {
+    Value negated = arith::SubIOp::create(b, zero, x);
+    result = arith::DivSIOp::create(b, x, divisor);
+    result = arith::SelectOp::create(b, isMinusOne, negated, result);
+    return arith::SelectOp::create(b, isZero, zero, result);
+  }
+  result =
+      arith::RemSIOp::create(b, x, divisor); // 0 for both replaced divisors.
+  if (kind == BinaryKind::Fmod)
+    return result;
+  Value differs = compareIntegers(b, arith::CmpIPredicate::slt,
+                                  arith::XOrIOp::create(b, result, y), 0);
+  Value isNonZero = compareIntegers(b, arith::CmpIPredicate::ne, result, 0);
+  return arith::SelectOp::create(b,
+                                 arith::AndIOp::create(b, differs, isNonZero),
+                                 arith::AddIOp::create(b, result, y), result);
+}
+
+static Value emitShift(KernelBuilder &b, BinaryKind kind, Value x, Value y,
+                       Type elementType) {
+  int64_t width = elementType.getIntOrFloatBitWidth();
+  Value limit = integerConstant(b, y.getType(), width - 1);
+  Value amount = arith::MinUIOp::create(b, y, limit);
+  if (kind == BinaryKind::ShiftRight && !isUnsigned(elementType))
+    return arith::ShRSIOp::create(b, x, amount);
+  Value shifted = kind == BinaryKind::ShiftLeft
+                      ? Value(arith::ShLIOp::create(b, x, amount))
+                      : Value(arith::ShRUIOp::create(b, x, amount));
+  Value isBeyond =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::ugt, y, limit);
+  return arith::SelectOp::create(b, isBeyond,
+                                 integerConstant(b, x.getType(), 0), shifted);
+}
+
+/// Powers by repeated squaring, modulo 2^width; a negative exponent leaves
+/// only 1 and -1 different from 0.
+static Value emitIntegerPower(KernelBuilder &b, Value x, Value y, Type base,
+                              Type exponent) {
+  Value one = integerConstant(b, x.getType(), 1);
+  int64_t width = exponent.getIntOrFloatBitWidth();
+  auto loop = scf::ForOp::create(b, b.index(0), b.index(width), b.index(1),
+                                 ValueRange{one, x, y});
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    auto [result, power, rest] =
+        std::tuple(loop.getRegionIterArg(0), loop.getRegionIterArg(1),
+                   loop.getRegionIterArg(2));
+    Value exponentOne = integerConstant(b, y.getType(), 1);
+    Value bit = compareIntegers(b, arith::CmpIPredicate::ne,
+                                arith::AndIOp::create(b, rest, exponentOne), 0);
+    Value taken = arith::SelectOp::create(
+        b, bit, arith::MulIOp::create(b, result, power), result);
+    scf::YieldOp::create(
+        b, ValueRange{taken, arith::MulIOp::create(b, power, power),
+                      arith::ShRUIOp::create(b, rest, exponentOne)});
+  }
+  Value result = loop.getResult(0);
+  if (isUnsigned(exponent))
+    return result;
+  // +-1 to the power of y is what squaring gives for any y, read as unsigned.
+  Value isUnit = compareIntegers(b, arith::CmpIPredicate::eq, x, 1);
+  if (!isUnsigned(base))
+    isUnit = arith::OrIOp::create(
+        b, isUnit, compareIntegers(b, arith::CmpIPredicate::eq, x, -1));
+  Value keeps = arith::OrIOp::create(
+      b, isUnit, compareIntegers(b, arith::CmpIPredicate::sge, y, 0));
+  return arith::SelectOp::create(b, keeps, result,
+                                 integerConstant(b, x.getType(), 0));
+}
+
+static Value emitPower(KernelBuilder &b, Value x, Value y, Type base,
+                       Type exponent) {
+  if (isa<IntegerType>(base) && isa<IntegerType>(exponent))
+    return emitIntegerPower(b, x, y, base, exponent);
+  Type f64 = b.getF64Type();
+  Value wideBase = emitCast(b, x, base, f64),
+        wideExponent = emitCast(b, y, exponent, f64);
+  Value power = FloatMath(b, wideBase.getType()).pow(wideBase, wideExponent);
+  if (auto integer = dyn_cast<IntegerType>(base))
+    return floatToInteger(b, power, integer);
+  return floatToFloat(b, power, base);
+}
+
+static Value emitIntegerBinary(KernelBuilder &b, BinaryKind kind, Value x,
+                               Value y, Type elementType) {
+  bool noSign = isUnsigned(elementType);
+  switch (kind) {
+  case BinaryKind::Add:
+    return arith::AddIOp::create(b, x, y);
+  case BinaryKind::Sub:
+    return arith::SubIOp::create(b, x, y);
+  case BinaryKind::Mul:
+    return arith::MulIOp::create(b, x, y);
+  case BinaryKind::Div:
+  case BinaryKind::Mod:
+  case BinaryKind::Fmod:
+    return emitIntegerDivision(b, kind, x, y, elementType);
+  case BinaryKind::Min:
+    return noSign ? Value(arith::MinUIOp::create(b, x, y))
+                  : Value(arith::MinSIOp::create(b, x, y));
+  case BinaryKind::Max:
+    return noSign ? Value(arith::MaxUIOp::create(b, x, y))
+                  : Value(arith::MaxSIOp::create(b, x, y));
+  case BinaryKind::And:
+  case BinaryKind::BitAnd:
+    return arith::AndIOp::create(b, x, y);
+  case BinaryKind::Or:
+  case BinaryKind::BitOr:
+    return arith::OrIOp::create(b, x, y);
+  case BinaryKind::Xor:
+  case BinaryKind::BitXor:
+    return arith::XOrIOp::create(b, x, y);
+  case BinaryKind::ShiftLeft:
+  case BinaryKind::ShiftRight:
+    return emitShift(b, kind, x, y, elementType);
+  default:
+    llvm_unreachable("powers and comparisons are emitted elsewhere");
+  }
+}
+
+Value efc::cpu::emitBinary(KernelBuilder &b, BinaryKind kind, Value lhs,
+                           Value rhs, Type lhsElementType,
+                           Type rhsElementType) {
+  if (isComparison(kind))
+    return emitComparison(b, kind, lhs, rhs, lhsElementType);
+  if (kind == BinaryKind::Pow)
+    return emitPower(b, lhs, rhs, lhsElementType, rhsElementType);
+  if (isa<FloatType>(lhsElementType))
+    return emitFloatBinary(b, kind, lhs, rhs);
+  return emitIntegerBinary(b, kind, lhs, rhs, lhsElementType);
+}
+
+//===----------------------------------------------------------------------===//
+// Operations
+//===----------------------------------------------------------------------===//
+
+bool efc::cpu::isScalarOp(Operation *op) {
+  return isa<ef::UnaryOp, ef::BinaryOp, ef::SelectOp, ef::CastOp>(op);
+}
+
+Value efc::cpu::emitScalarOp(KernelBuilder &b, Operation *op,
+                             ValueRange operands) {
+  auto elementType = [&](unsigned i) {
+    return getElementTypeOrSelf(op->getOperand(i).getType());
+  };
+  if (auto unary = dyn_cast<ef::UnaryOp>(op))
+    return emitUnary(b, unary.getKind(), operands[0], elementType(0));
+  if (auto binary = dyn_cast<ef::BinaryOp>(op))
+    return emitBinary(b, binary.getKind(), operands[0], operands[1],
+                      elementType(0), elementType(1));
+  if (isa<ef::SelectOp>(op))
+    return arith::SelectOp::create(b, operands[0], operands[1], operands[2]);
+  auto cast = llvm::cast<ef::CastOp>(op);
+  return emitCast(b, operands[0], elementType(0),
+                  getElementTypeOrSelf(cast.getType()));
+}
