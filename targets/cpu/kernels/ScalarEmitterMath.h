@@ -20,6 +20,14 @@ namespace efc::cpu {
 /// `elementType`, with the vector shape (if any) of `like`.
 mlir::Type withShapeOf(mlir::Type like, mlir::Type elementType);
 
+/// True for unsigned integers and booleans.
+bool isUnsigned(mlir::Type elementType);
+/// An integer constant of `type`, a scalar or a vector.
+mlir::Value integerConstant(KernelBuilder &b, mlir::Type type, int64_t value);
+mlir::Value compareIntegers(KernelBuilder &b,
+                            mlir::arith::CmpIPredicate predicate, mlir::Value x,
+                            int64_t y);
+
 /// Writes expressions over values of one floating-point type.
 class FloatMath {
 public:
