@@ -6,9 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import edgefusion
 from edgefusion.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
@@ -27,7 +31,7 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_export)
 
 
-def _export(arguments: argparse.Namespace) -> None:
+def _export(arguments: argparse.Namespace) -> int:
     if (arguments.pipeline is None) == (arguments.random is None):
         raise UserError("give either a pipeline folder or hub id, or --random ARCH")
     from edgefusion.export import bundle, sources
@@ -40,6 +44,184 @@ def _export(arguments: argparse.Namespace) -> None:
     if arguments.save_pipeline:
         bundle.save_pipeline(source, arguments.save_pipeline)
     print(f"wrote {arguments.output}")
+    return 0
+
+
+def _add_compiler_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cpu", default="", metavar="NAME", help="machine: host, x86-64-v3, ... (default: every variant)")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="of weights in products (default: f32)")
+    parser.add_argument(
+        "--no-winograd", action="store_true", help="no Winograd convolution: closer rounding, more multiplications"
+    )
+    parser.add_argument(
+        "--dim", action="append", default=[], metavar="NAME=VALUE", help="value of a symbolic dimension, e.g. batch=1"
+    )
+    parser.add_argument(
+        "--input-shape", action="append", default=[], metavar="NAME=SHAPE", help="shape of an input, e.g. x=1x3x48x192"
+    )
+
+
+def _pairs(items: list[str], flag: str, example: str) -> list[tuple[str, str]]:
+    pairs = []
+    for item in items:
+        name, equals, value = item.rpartition("=")
+        if not equals or not name or not value:
+            raise UserError(f"{flag} {item}: expected NAME=VALUE, e.g. {flag} {example}")
+        pairs.append((name, value))
+    return pairs
+
+
+def _compile_one(arguments: argparse.Namespace, model: Path, output: Path, unfused: bool = False) -> dict:
+    try:
+        dims = {name: int(value) for name, value in _pairs(arguments.dim, "--dim", "batch=1")}
+        shapes = {
+            name: [int(size) for size in value.split("x")]
+            for name, value in _pairs(arguments.input_shape, "--input-shape", "image=1x3x48x192")
+        }
+    except ValueError as error:
+        raise UserError(f"a size in --dim or --input-shape is not a whole number: {error}") from None
+    return edgefusion.compile(
+        model,
+        output,
+        cpu=arguments.cpu,
+        precision=arguments.precision,
+        winograd=not arguments.no_winograd,
+        unfused=unfused,
+        dims=dims,
+        input_shapes=shapes,
+    )
+
+
+def _add_compile(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("compile", help="compile an ONNX model, or all models of a bundle, to artifacts")
+    parser.add_argument("model", type=Path, help="an ONNX file, or a bundle folder")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the artifact (default: beside the model, as .efa)")
+    _add_compiler_options(parser)
+    parser.set_defaults(run=_compile)
+
+
+def _compile(arguments: argparse.Namespace) -> int:
+    if arguments.model.is_dir():
+        if arguments.output:
+            raise UserError("--output names one artifact, but a bundle has several; leave it out")
+        from edgefusion import pipeline_file
+
+        jobs = pipeline_file.models(arguments.model)
+    else:
+        jobs = [(arguments.model, arguments.output or arguments.model.with_suffix(".efa"))]
+    for model, output in jobs:
+        report = _compile_one(arguments, model, output)
+        seconds = sum(report["phase_seconds"].values())
+        print(f"{output}: {report['dispatches']} launches of {report['kernels']} kernels, compiled in {seconds:.1f} s")
+    return 0
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE.npy", help="a value instead of a random one")
+    parser.add_argument("--seed", type=int, default=0, help="seed of random inputs (default: 0)")
+    parser.add_argument("--threads", type=int, default=0, help="threads (default: one a core)")
+
+
+def _load_inputs(items: list[str]) -> dict[str, np.ndarray]:
+    import numpy as np
+
+    values = {}
+    for name, path in _pairs(items, "--input", "sample=sample.npy"):
+        try:
+            values[name] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise UserError(f"--input {name}={path}: not a readable .npy file ({error})") from None
+    return values
+
+
+def _add_verify(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("verify", help="check every tensor of a compiled model against ONNX Runtime")
+    parser.add_argument("model", type=Path, help="the ONNX file")
+    parser.add_argument("--artifact", type=Path, metavar="FILE", help="its artifact (default: compile one now)")
+    parser.add_argument("--unfused", action="store_true", help="compile so that every tensor of the model stays visible")
+    parser.add_argument(
+        "--threshold", type=float, default=60.0, metavar="DB", help="SQNR below which a tensor is bad (default: 60)"
+    )
+    parser.add_argument("--all", action="store_true", help="list every tensor in execution order instead of the worst 20")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every check there")
+    _add_inputs(parser)
+    _add_compiler_options(parser)
+    parser.set_defaults(run=_verify)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    import tempfile
+
+    from edgefusion import verify
+
+    with tempfile.TemporaryDirectory() as scratch:
+        artifact = arguments.artifact or Path(scratch) / "model.efa"
+        if not arguments.artifact:
+            _compile_one(arguments, arguments.model, artifact, arguments.unfused)
+        result = verify.verify(
+            arguments.model,
+            artifact,
+            inputs=_load_inputs(arguments.input),
+            seed=arguments.seed,
+            threads=arguments.threads,
+            threshold_db=arguments.threshold,
+        )
+    print(result.as_table(arguments.all))
+    if arguments.json:
+        arguments.json.write_text(result.as_json(), encoding="utf-8")
+    return 1 if result.first_bad else 0
+
+
+def _add_generate(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("generate", help="make a picture from a prompt with a compiled bundle")
+    parser.add_argument("bundle", type=Path, help="a bundle folder whose models are compiled")
+    parser.add_argument("--prompt", required=True)
+    parser.add_argument("--steps", type=int, default=2, help="1 to 8 (default: 2)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
+    parser.add_argument("--guidance", type=float, default=8.0, help="guidance scale (default: 8)")
+    parser.add_argument("--threads", type=int, default=0, help="threads (default: one a core)")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("out.png"), metavar="FILE", help="PNG to write (default: out.png)"
+    )
+    parser.set_defaults(run=_generate)
+
+
+def _generate(arguments: argparse.Namespace) -> int:
+    pipeline = edgefusion.TextToImage(arguments.bundle, threads=arguments.threads)
+    image = pipeline(arguments.prompt, steps=arguments.steps, seed=arguments.seed, guidance=arguments.guidance)
+    image.save(arguments.output)
+    print(f"wrote {arguments.output}")
+    return 0
+
+
+def _add_bench(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("bench", help="time a compiled model, kernel launch by kernel launch")
+    parser.add_argument("artifact", type=Path)
+    parser.add_argument("--repeat", type=int, default=5, help="timed runs after one to warm up (default: 5)")
+    parser.add_argument("--top", type=int, default=15, metavar="N", help="launches to list (default: 15)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    _add_inputs(parser)
+    parser.set_defaults(run=_bench)
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    import json
+
+    from edgefusion import bench
+
+    if arguments.repeat < 1:
+        raise UserError("--repeat must be at least 1")
+    result = bench.bench(
+        arguments.artifact,
+        inputs=_load_inputs(arguments.input),
+        seed=arguments.seed,
+        threads=arguments.threads,
+        repeat=arguments.repeat,
+    )
+    print(bench.as_table(result, arguments.top))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,20 +230,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"edgefusion {edgefusion.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_export(commands)
+    for add in (_add_export, _add_compile, _add_verify, _add_generate, _add_bench):
+        add(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
-        parsed.run(parsed)
-    except UserError as error:
-        print(f"edgefusion: error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
+        return parsed.run(parsed)
+    except (UserError, OSError) as error:
         print(f"edgefusion: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
