@@ -1,2 +1,23 @@
-// efrun: the command line of the runtime.
-int main() { return 0; }
+// efrun: runs an artifact on arrays, or a bundle of artifacts from a prompt to
+// a picture.
+#include "runtime/tools/Modes.h"
+
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+
+int main(int argc, char **argv) {
+  try {
+    std::error_code ignored;
+    bool isBundle = argc > 1 && std::filesystem::is_directory(argv[1], ignored);
+#ifdef EFRUN_HAS_PROMPT_MODE
+    if (isBundle)
+      return efrun::runPromptMode(argc, argv);
+#endif
+    (void)isBundle;
+    return efrun::runModelMode(argc, argv);
+  } catch (const std::exception &error) {
+    std::fprintf(stderr, "efrun: error: %s\n", error.what());
+    return 1;
+  }
+}
