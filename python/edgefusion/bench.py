@@ -70,6 +70,7 @@ def as_table(result: dict[str, Any], top: int) -> str:
         )
     lines.append(
         f"{result['artifact']} ({result['variant']}): median {result['median_seconds'] * 1e3:.2f} ms "
-        f"of {len(result['run_seconds'])} runs, loaded in {result['load_seconds'] * 1e3:.1f} ms, {result['arena_bytes'] / 2**20:.1f} MiB of intermediates"
+        f"of {len(result['run_seconds'])} runs, loaded in {result['load_seconds'] * 1e3:.1f} ms, "
+        f"{result['arena_bytes'] / 2**20:.1f} MiB of intermediates"
     )
     return "\n".join(lines)
