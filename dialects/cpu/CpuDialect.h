@@ -2,6 +2,7 @@
 #ifndef EFC_DIALECTS_CPU_CPUDIALECT_H
 #define EFC_DIALECTS_CPU_CPUDIALECT_H
 
+#include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
