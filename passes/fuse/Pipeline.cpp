@@ -1,0 +1,17 @@
+// The pipeline of the phase `fused`.
+#include "passes/Passes.h"
+
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+void efc::buildFusePipeline(OpPassManager &pm, bool report) {
+  OpPassManager &func = pm.nest<func::FuncOp>();
+  func.addPass(createEfcPropagateLayout());
+  func.addPass(createCanonicalizerPass());
+  func.addPass(createEfcFoldConstants());
+  func.addPass(createCSEPass());
+  EfcFuseKernelsOptions options;
+  options.report = report;
+  func.addPass(createEfcFuseKernels(options));
+}
