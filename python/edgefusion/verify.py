@@ -89,7 +89,7 @@ def _channels_last(value: np.ndarray) -> np.ndarray:
     return np.moveaxis(value, 1, -1)
 
 
-def _nearest(expected: np.ndarray, actual: np.ndarray) -> tuple[float, float]:
+def nearest(expected: np.ndarray, actual: np.ndarray) -> tuple[float, float]:
     """SQNR and largest error of `actual` in the layout where it is nearest to `expected`."""
     layouts = [expected]
     if expected.ndim >= 3:
@@ -176,7 +176,7 @@ def verify(
             if tensor not in expected or expected[tensor].size != value.size or tensor in seen:
                 return
             seen.add(tensor)
-            ratio, negative_error = _nearest(expected[tensor], value)
+            ratio, negative_error = nearest(expected[tensor], value)
             bad = ratio < threshold_db and -negative_error > 1e-6
             checks.append(TensorCheck(tensor, node, op, list(value.shape), ratio, -negative_error, bad))
 
