@@ -1,6 +1,7 @@
 // ef.pad: ONNX's Pad. Negative amounts crop, and crop before anything is
 // padded.
 #include "dialects/ef/EfDialect.h"
+#include "dialects/ef/IndexTables.h"
 #include "dialects/ef/Shapes.h"
 #include "dialects/ef/StridedCopy.h"
 
@@ -78,6 +79,26 @@ static int64_t sourceIndex(PadMode mode, int64_t index, int64_t extent) {
   return std::min(folded, 2 * (extent - 1) - folded);
 }
 
+std::vector<int64_t> efc::ef::makePadSources(PadOp op, int64_t dim) {
+  auto input = cast<RankedTensorType>(op.getInput().getType());
+  auto result = cast<RankedTensorType>(op.getType());
+  int64_t begin = op.getPads()[dim], end = op.getPads()[dim + input.getRank()];
+  int64_t cropBegin = std::max<int64_t>(-begin, 0),
+          cropEnd = std::max<int64_t>(-end, 0);
+  int64_t kept = input.getDimSize(dim) - cropBegin - cropEnd;
+  std::vector<int64_t> sources;
+  for (int64_t i = 0; i < result.getDimSize(dim); ++i) {
+    // A dimension cropped to less than nothing by one side and padded by the
+    // other holds padding only.
+    int64_t index =
+        kept <= 0
+            ? -1
+            : sourceIndex(op.getMode(), i - std::max<int64_t>(begin, 0), kept);
+    sources.push_back(index < 0 ? -1 : index + cropBegin);
+  }
+  return sources;
+}
+
 LogicalResult PadOp::evaluate(ArrayRef<HostTensor> operands,
                               SmallVectorImpl<HostTensor> &results) {
   const HostTensor &input = operands[0];
@@ -91,21 +112,8 @@ LogicalResult PadOp::evaluate(ArrayRef<HostTensor> operands,
 
   // For each dimension, where each of the result's indices comes from.
   SmallVector<std::vector<int64_t>> sources;
-  for (int64_t dim = 0; dim < rank; ++dim) {
-    int64_t begin = getPads()[dim], cropBegin = std::max<int64_t>(-begin, 0),
-            cropEnd = std::max<int64_t>(-getPads()[dim + rank], 0);
-    int64_t kept = input.getShape()[dim] - cropBegin - cropEnd;
-    std::vector<int64_t> &source = sources.emplace_back();
-    for (int64_t i = 0; i < result.getShape()[dim]; ++i) {
-      // A dimension cropped to less than nothing by one side and padded by the
-      // other holds padding only.
-      int64_t index =
-          kept <= 0
-              ? -1
-              : sourceIndex(getMode(), i - std::max<int64_t>(begin, 0), kept);
-      source.push_back(index < 0 ? -1 : index + cropBegin);
-    }
-  }
+  for (int64_t dim = 0; dim < rank; ++dim)
+    sources.push_back(makePadSources(*this, dim));
   SmallVector<int64_t> strides = getStrides(input.getShape());
   char *to = result.getMutableBytes().data();
   forEachIndex(result.getShape(), [&](ArrayRef<int64_t> index) {

@@ -3,6 +3,7 @@
 // specification (coordinate_transformation_mode, nearest_mode, cubic_coeff_a,
 // exclude_outside, antialias).
 #include "dialects/ef/EfDialect.h"
+#include "dialects/ef/IndexTables.h"
 #include "dialects/ef/Shapes.h"
 #include "dialects/ef/StridedCopy.h"
 
@@ -11,16 +12,6 @@
 
 using namespace mlir;
 using namespace efc::ef;
-
-namespace {
-/// The elements of the input that one element of the result is the weighted sum
-/// of. `first` may lie outside; outside is the edge element.
-struct Sample {
-  int64_t first = 0;
-  SmallVector<double, 4> weights;
-  bool extrapolated = false;
-};
-} // namespace
 
 LogicalResult ResizeOp::verify() {
   auto from = cast<RankedTensorType>(getInput().getType()),
@@ -99,9 +90,9 @@ static int64_t roundNearest(ResizeNearest rounding, double x) {
   llvm_unreachable("all roundings are handled");
 }
 
-static Sample makeSample(ResizeOp op, int64_t dim, int64_t index,
-                         int64_t inExtent, int64_t outExtent) {
-  Sample sample;
+static ResizeSample makeSample(ResizeOp op, int64_t dim, int64_t index,
+                               int64_t inExtent, int64_t outExtent) {
+  ResizeSample sample;
   double x = inputCoordinate(op, dim, index, inExtent, outExtent);
   if (op.getCoordinates() == ResizeCoordinates::TfCropAndResize)
     sample.extrapolated = x < 0 || x > inExtent - 1;
@@ -136,18 +127,17 @@ static Sample makeSample(ResizeOp op, int64_t dim, int64_t index,
   return sample;
 }
 
-static std::vector<Sample> makeSamples(ResizeOp op, int64_t dim) {
+std::vector<ResizeSample> efc::ef::makeResizeSamples(ResizeOp op, int64_t dim) {
   int64_t inExtent =
       cast<RankedTensorType>(op.getInput().getType()).getDimSize(dim);
   int64_t outExtent = cast<RankedTensorType>(op.getType()).getDimSize(dim);
-  std::vector<Sample> samples;
+  std::vector<ResizeSample> samples;
   for (int64_t i = 0; i < outExtent; ++i)
     samples.push_back(makeSample(op, dim, i, inExtent, outExtent));
   return samples;
 }
 
-/// Whether dimension `dim` passes through unchanged.
-static bool isUntouched(ResizeOp op, int64_t dim) {
+bool efc::ef::isResizeUntouched(ResizeOp op, int64_t dim) {
   auto from = cast<RankedTensorType>(op.getInput().getType()),
        to = cast<RankedTensorType>(op.getType());
   bool crops =
@@ -161,10 +151,10 @@ static bool isUntouched(ResizeOp op, int64_t dim) {
 static HostTensor resizeNearest(ResizeOp op, const HostTensor &input) {
   HostTensor result(cast<RankedTensorType>(op.getType()));
   int64_t rank = input.getShape().size();
-  SmallVector<std::vector<Sample>> samples(rank);
+  SmallVector<std::vector<ResizeSample>> samples(rank);
   for (int64_t dim = 0; dim < rank; ++dim)
-    if (!isUntouched(op, dim))
-      samples[dim] = makeSamples(op, dim);
+    if (!isResizeUntouched(op, dim))
+      samples[dim] = makeResizeSamples(op, dim);
   SmallVector<int64_t> strides = getStrides(input.getShape());
   size_t elementBytes = getElementBytes(input.getElementType());
   int64_t position = 0;
@@ -195,7 +185,7 @@ static std::vector<double> interpolate(ResizeOp op,
                                        const std::vector<double> &values,
                                        SmallVectorImpl<int64_t> &shape,
                                        int64_t dim) {
-  std::vector<Sample> samples = makeSamples(op, dim);
+  std::vector<ResizeSample> samples = makeResizeSamples(op, dim);
   int64_t outer = 1, inner = 1, inExtent = shape[dim],
           outExtent = samples.size();
   for (int64_t extent : ArrayRef<int64_t>(shape).take_front(dim))
@@ -243,7 +233,7 @@ LogicalResult ResizeOp::evaluate(ArrayRef<HostTensor> operands,
     values[i] = input.getFloat(i);
   SmallVector<int64_t> shape(input.getShape());
   for (int64_t dim = 0, rank = shape.size(); dim < rank; ++dim)
-    if (!isUntouched(*this, dim))
+    if (!isResizeUntouched(*this, dim))
       values = interpolate(*this, values, shape, dim);
   HostTensor result(cast<RankedTensorType>(getType()));
   auto integer = dyn_cast<IntegerType>(result.getElementType());
