@@ -86,13 +86,17 @@ def decompositions() -> tuple[Rows, list[int]]:
 def combining_classes(decomposed: set[int]) -> Rows:
     """(first, last, class), found from which pairs of marks the library reorders."""
     decompose: Callable[[str], str] = normalizers.NFD().normalize_str
-    marks = {unicodedata.combining(chr(point)): chr(point) for point in reversed(CODE_POINTS)
-             if unicodedata.combining(chr(point)) and point not in decomposed}  # fmt: skip
-    classes = sorted(marks)
 
     def before(left: str, right: str) -> bool:
         """Whether 0 < class(right) < class(left), so that the two are exchanged."""
         return decompose(left + right) == right + left and left != right
+
+    # One mark for each class, of those that the library knows: it puts them behind U+0334, which is of the lowest class.
+    marks = {1: "\u0334"}
+    for point in CODE_POINTS:
+        if point not in decomposed and before(chr(point), marks[1]):
+            marks.setdefault(unicodedata.combining(chr(point)), chr(point))
+    classes = sorted(marks)
 
     rows: list[list[int]] = []
     for point in CODE_POINTS:

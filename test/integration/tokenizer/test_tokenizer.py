@@ -61,7 +61,7 @@ HAND_PICKED = [
     "\x00",
     "\x00\x01\x1f\x7f\x80\x9f",
     "a photo of an astronaut riding a horse on mars, 8k, trending on artstation",
-    "It's THEY'RE we've I'm you'll he'd 'tis ''s 's's 'S 'Re ’s",
+    "It's THEY'RE we've I'm you'll he'd 'tis ''s 's's 'S 'Re \u2019s",
     "<|startoftext|> hello <|endoftext|>",
     "<|startoftext|><|startoftext|>",
     "x<|STARTOFTEXT|>y <|EndOfText|>!! !<|ENDOFTEXT|>! <|endoftext|",
