@@ -1,4 +1,5 @@
-// Writes .efa files (runtime/schema/artifact.fbs). Deterministic: the same calls give the same bytes.
+// Writes .efa files (runtime/schema/artifact.fbs). Deterministic: the same
+// calls give the same bytes.
 #ifndef EFC_COMPILER_ARTIFACT_ARTIFACTWRITER_H
 #define EFC_COMPILER_ARTIFACT_ARTIFACTWRITER_H
 
@@ -22,11 +23,15 @@ public:
   fb::ModelT model;
 
   /// A section whose bytes are at hand. Returns its index.
-  uint32_t addSection(fb::SectionKind kind, std::string name, std::vector<char> bytes);
-  /// A section of `size` bytes that `produce` streams when the file is written, so that weights never have to be in memory together.
-  uint32_t addSection(fb::SectionKind kind, std::string name, uint64_t size, std::function<llvm::Error(const Sink &)> produce);
+  uint32_t addSection(fb::SectionKind kind, std::string name,
+                      std::vector<char> bytes);
+  /// A section of `size` bytes that `produce` streams when the file is written,
+  /// so that weights never have to be in memory together.
+  uint32_t addSection(fb::SectionKind kind, std::string name, uint64_t size,
+                      std::function<llvm::Error(const Sink &)> produce);
 
-  /// Writes to a temporary file beside `path` and renames it: a failure leaves nothing behind and an older file as it was.
+  /// Writes to a temporary file beside `path` and renames it: a failure leaves
+  /// nothing behind and an older file as it was.
   llvm::Error write(llvm::StringRef path);
 
 private:

@@ -42,7 +42,8 @@ static uint64_t bytesOf(Type type) {
   return tensor.getNumElements() * ef::getElementBytes(tensor.getElementType());
 }
 
-static std::unique_ptr<fb::PortT> createPort(Type type, Attribute name, const std::string &fallback) {
+static std::unique_ptr<fb::PortT> createPort(Type type, Attribute name,
+                                             const std::string &fallback) {
   auto tensor = cast<RankedTensorType>(type);
   auto port = std::make_unique<fb::PortT>();
   auto string = dyn_cast_or_null<StringAttr>(name);
@@ -65,15 +66,20 @@ public:
   }
 
   /// Constants in the order of their offsets.
-  const llvm::MapVector<Value, uint64_t> &getConstants() const { return constants; }
+  const llvm::MapVector<Value, uint64_t> &getConstants() const {
+    return constants;
+  }
   uint64_t getWeightBytes() const { return weightBytes; }
 
 private:
   void describePorts() {
     for (auto [index, type] : llvm::enumerate(main.getArgumentTypes()))
-      model.inputs.push_back(createPort(type, main.getArgAttr(index, "ef.name"), "input" + std::to_string(index)));
+      model.inputs.push_back(createPort(type, main.getArgAttr(index, "ef.name"),
+                                        "input" + std::to_string(index)));
     for (auto [index, type] : llvm::enumerate(main.getResultTypes()))
-      model.outputs.push_back(createPort(type, main.getResultAttr(index, "ef.name"), "output" + std::to_string(index)));
+      model.outputs.push_back(createPort(type,
+                                         main.getResultAttr(index, "ef.name"),
+                                         "output" + std::to_string(index)));
   }
 
   void addDispatch(cpu::DispatchOp op) {
@@ -81,7 +87,8 @@ private:
     dispatch->kernel = kernelIndex(op.getKernel());
     for (Value input : op.getInputs())
       dispatch->tensors.push_back(tensorIndex(input));
-    for (auto [result, offset] : llvm::zip_equal(op.getResults(), *op.getOffsets()))
+    for (auto [result, offset] :
+         llvm::zip_equal(op.getResults(), *op.getOffsets()))
       dispatch->tensors.push_back(addResult(result, offset));
     dispatch->results = op.getNumResults();
     dispatch->work = op.getWork();
@@ -89,7 +96,8 @@ private:
     dispatch->node = ef::getNodeName(op.getLoc()).str();
     dispatch->op = op.getOp().str();
     dispatch->macs = op.getMacs();
-    for (Value value : llvm::concat<Value>(SmallVector<Value>(op.getInputs()), SmallVector<Value>(op.getResults())))
+    for (Value value : llvm::concat<Value>(SmallVector<Value>(op.getInputs()),
+                                           SmallVector<Value>(op.getResults())))
       dispatch->bytes += bytesOf(value.getType());
     model.dispatches.push_back(std::move(dispatch));
   }
@@ -101,7 +109,8 @@ private:
     return entry->second;
   }
 
-  uint32_t addTensor(Value value, fb::Memory memory, uint64_t offset, StringRef name) {
+  uint32_t addTensor(Value value, fb::Memory memory, uint64_t offset,
+                     StringRef name) {
     auto type = cast<RankedTensorType>(value.getType());
     auto tensor = std::make_unique<fb::TensorT>();
     tensor->memory = memory;
@@ -115,8 +124,11 @@ private:
   }
 
   uint32_t addResult(Value result, int64_t offset) {
-    // A launch of several has one value that the user knows: its last one's result carries the tensor's name.
-    StringRef name = cast<OpResult>(result).getResultNumber() == 0 ? ef::getTensorName(result.getLoc()) : StringRef();
+    // A launch of several has one value that the user knows: its last one's
+    // result carries the tensor's name.
+    StringRef name = cast<OpResult>(result).getResultNumber() == 0
+                         ? ef::getTensorName(result.getLoc())
+                         : StringRef();
     if (offset < 0)
       return addTensor(result, fb::Memory::Output, -1 - offset, name);
     return addTensor(result, fb::Memory::Arena, offset, name);
@@ -127,17 +139,20 @@ private:
     if (known != tensors.end())
       return known->second;
     Value root = value;
-    // An alias of something computed is that memory with another shape; a reshaped constant is a constant.
+    // An alias of something computed is that memory with another shape; a
+    // reshaped constant is a constant.
     if (!ef::isConstantExpression(value) && !value.getDefiningOp<cpu::PackOp>())
       root = cpu::getAliasRoot(value);
     if (auto argument = dyn_cast<BlockArgument>(root))
-      return addTensor(value, fb::Memory::Input, argument.getArgNumber(), model.inputs[argument.getArgNumber()]->name);
+      return addTensor(value, fb::Memory::Input, argument.getArgNumber(),
+                       model.inputs[argument.getArgNumber()]->name);
     if (root.getDefiningOp<cpu::DispatchOp>()) {
       const fb::TensorT &memory = *model.tensors[tensors.lookup(root)];
       return addTensor(value, memory.memory, memory.offset, memory.name);
     }
     constants.insert({value, weightBytes});
-    uint32_t index = addTensor(value, fb::Memory::Weights, weightBytes, ef::getTensorName(value.getLoc()));
+    uint32_t index = addTensor(value, fb::Memory::Weights, weightBytes,
+                               ef::getTensorName(value.getLoc()));
     weightBytes += llvm::alignTo(bytesOf(value.getType()), kAlignment);
     return index;
   }
@@ -151,7 +166,9 @@ private:
 };
 } // namespace
 
-static llvm::Error streamConstants(ArrayRef<Value> constants, ef::WeightStore &store, const ArtifactWriter::Sink &sink) {
+static llvm::Error streamConstants(ArrayRef<Value> constants,
+                                   ef::WeightStore &store,
+                                   const ArtifactWriter::Sink &sink) {
   static const char zeros[kAlignment] = {};
   for (Value value : constants) {
     llvm::Expected<ef::HostTensor> tensor = cpu::evaluateConstant(value, store);
@@ -160,21 +177,27 @@ static llvm::Error streamConstants(ArrayRef<Value> constants, ef::WeightStore &s
     ArrayRef<char> bytes = tensor->getBytes();
     if (llvm::Error error = sink(bytes))
       return error;
-    if (llvm::Error error = sink(ArrayRef(zeros, llvm::alignTo(bytes.size(), kAlignment) - bytes.size())))
+    if (llvm::Error error = sink(ArrayRef(
+            zeros, llvm::alignTo(bytes.size(), kAlignment) - bytes.size())))
       return error;
   }
   return llvm::Error::success();
 }
 
-llvm::Error efc::addCpuProgram(ModuleOp module, ef::WeightStore &store, ArtifactWriter &writer) {
+llvm::Error efc::addCpuProgram(ModuleOp module, ef::WeightStore &store,
+                               ArtifactWriter &writer) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   Program program(main, writer.model);
   program.describe();
-  writer.model.arena_bytes = module->getAttrOfType<IntegerAttr>("cpu.arena_bytes").getInt();
+  writer.model.arena_bytes =
+      module->getAttrOfType<IntegerAttr>("cpu.arena_bytes").getInt();
   std::vector<Value> constants;
   for (auto [value, offset] : program.getConstants())
     constants.push_back(value);
-  writer.addSection(fb::SectionKind::Weights, "weights", program.getWeightBytes(),
-                    [constants, &store](const ArtifactWriter::Sink &sink) { return streamConstants(constants, store, sink); });
+  writer.addSection(fb::SectionKind::Weights, "weights",
+                    program.getWeightBytes(),
+                    [constants, &store](const ArtifactWriter::Sink &sink) {
+                      return streamConstants(constants, store, sink);
+                    });
   return llvm::Error::success();
 }

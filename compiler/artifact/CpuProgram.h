@@ -1,4 +1,5 @@
-// Describes a scheduled CPU module (cpu.dispatch with offsets) in the artifact: ports, tensors, launches, weights.
+// Describes a scheduled CPU module (cpu.dispatch with offsets) in the artifact:
+// ports, tensors, launches, weights.
 #ifndef EFC_COMPILER_ARTIFACT_CPUPROGRAM_H
 #define EFC_COMPILER_ARTIFACT_CPUPROGRAM_H
 
@@ -9,8 +10,10 @@
 
 namespace efc {
 
-/// Fills `writer.model` and adds the weights' section. `module` and `store` must live until the artifact is written.
-llvm::Error addCpuProgram(mlir::ModuleOp module, ef::WeightStore &store, ArtifactWriter &writer);
+/// Fills `writer.model` and adds the weights' section. `module` and `store`
+/// must live until the artifact is written.
+llvm::Error addCpuProgram(mlir::ModuleOp module, ef::WeightStore &store,
+                          ArtifactWriter &writer);
 
 } // namespace efc
 

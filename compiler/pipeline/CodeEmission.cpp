@@ -16,7 +16,8 @@
 using namespace mlir;
 using namespace efc;
 
-LogicalResult efc::scheduleForCpu(ModuleOp module, StringRef cpu, const CompileOptions &options) {
+LogicalResult efc::scheduleForCpu(ModuleOp module, StringRef cpu,
+                                  const CompileOptions &options) {
   PassManager pm(module.getContext());
   cpu::EfcCpuLowerToDispatchesOptions lowering;
   lowering.cpu = cpu.str();
@@ -27,40 +28,47 @@ LogicalResult efc::scheduleForCpu(ModuleOp module, StringRef cpu, const CompileO
   return pm.run(module);
 }
 
-/// Launches, without the kernels' bodies: what must be the same for every variant.
+/// Launches, without the kernels' bodies: what must be the same for every
+/// variant.
 static SmallVector<std::string> launchesOf(ModuleOp module) {
   SmallVector<std::string> launches;
-  for (auto dispatch : module.lookupSymbol<func::FuncOp>("main").getOps<cpu::DispatchOp>()) {
+  for (auto dispatch :
+       module.lookupSymbol<func::FuncOp>("main").getOps<cpu::DispatchOp>()) {
     std::string text;
     llvm::raw_string_ostream os(text);
-    os << dispatch.getKernel() << ' ' << dispatch.getWork() << ' ' << dispatch.getOperandTypes() << dispatch.getResultTypes();
+    os << dispatch.getKernel() << ' ' << dispatch.getWork() << ' '
+       << dispatch.getOperandTypes() << dispatch.getResultTypes();
     launches.push_back(std::move(text));
   }
   return launches;
 }
 
-static llvm::Expected<cpu::LlvmModule> generateKernels(ModuleOp scheduled, const cpu::CpuVariant &variant) {
+static llvm::Expected<cpu::LlvmModule>
+generateKernels(ModuleOp scheduled, const cpu::CpuVariant &variant) {
   OwningOpRef<ModuleOp> kernels(scheduled.clone());
   kernels->lookupSymbol<func::FuncOp>("main").erase();
   PassManager pm(scheduled.getContext());
   cpu::buildKernelLoweringPipeline(pm);
   if (failed(pm.run(*kernels)))
-    return llvm::createStringError("the kernels for " + variant.name + " could not be lowered");
+    return llvm::createStringError("the kernels for " + variant.name +
+                                   " could not be lowered");
   return cpu::translateKernels(*kernels, variant);
 }
 
 /// Scratch that the most demanding variant needs, launch by launch.
 static void raiseScratch(ModuleOp scheduled, ModuleOp other) {
-  auto mains = llvm::zip_equal(scheduled.lookupSymbol<func::FuncOp>("main").getOps<cpu::DispatchOp>(),
-                               other.lookupSymbol<func::FuncOp>("main").getOps<cpu::DispatchOp>());
+  auto mains = llvm::zip_equal(
+      scheduled.lookupSymbol<func::FuncOp>("main").getOps<cpu::DispatchOp>(),
+      other.lookupSymbol<func::FuncOp>("main").getOps<cpu::DispatchOp>());
   for (auto [mine, theirs] : mains)
     mine.setScratch(std::max(mine.getScratch(), theirs.getScratch()));
 }
 
 /// One LLVM module a variant; `scheduled` is that of the first variant.
-static llvm::Expected<std::vector<cpu::LlvmModule>> generateAllKernels(ModuleOp fused, ModuleOp scheduled,
-                                                                       ArrayRef<cpu::CpuVariant> variants,
-                                                                       const CompileOptions &options) {
+static llvm::Expected<std::vector<cpu::LlvmModule>>
+generateAllKernels(ModuleOp fused, ModuleOp scheduled,
+                   ArrayRef<cpu::CpuVariant> variants,
+                   const CompileOptions &options) {
   std::vector<cpu::LlvmModule> modules;
   for (auto [index, variant] : llvm::enumerate(variants)) {
     OwningOpRef<ModuleOp> own;
@@ -68,11 +76,13 @@ static llvm::Expected<std::vector<cpu::LlvmModule>> generateAllKernels(ModuleOp 
     if (index > 0) {
       own = OwningOpRef<ModuleOp>(fused.clone());
       if (failed(scheduleForCpu(*own, variant.name, options)))
-        return llvm::createStringError("the kernels for " + variant.name + " could not be generated");
+        return llvm::createStringError("the kernels for " + variant.name +
+                                       " could not be generated");
       source = *own;
       if (launchesOf(source) != launchesOf(scheduled))
-        return llvm::createStringError("internal error: the variants " + variants.front().name + " and " + variant.name +
-                                       " disagree on the launches");
+        return llvm::createStringError(
+            "internal error: the variants " + variants.front().name + " and " +
+            variant.name + " disagree on the launches");
       raiseScratch(scheduled, source);
     }
     llvm::Expected<cpu::LlvmModule> module = generateKernels(source, variant);
@@ -83,14 +93,16 @@ static llvm::Expected<std::vector<cpu::LlvmModule>> generateAllKernels(ModuleOp 
   return modules;
 }
 
-static llvm::Expected<std::vector<std::vector<char>>> compileObjects(MutableArrayRef<cpu::LlvmModule> modules,
-                                                                     ArrayRef<cpu::CpuVariant> variants) {
+static llvm::Expected<std::vector<std::vector<char>>>
+compileObjects(MutableArrayRef<cpu::LlvmModule> modules,
+               ArrayRef<cpu::CpuVariant> variants) {
   std::vector<std::vector<char>> objects(modules.size());
   std::vector<std::string> errors(modules.size());
   llvm::DefaultThreadPool pool(llvm::hardware_concurrency(modules.size()));
   for (size_t i = 0; i < modules.size(); ++i)
     pool.async([&, i] {
-      llvm::Expected<std::vector<char>> object = cpu::emitSharedObject(modules[i], variants[i]);
+      llvm::Expected<std::vector<char>> object =
+          cpu::emitSharedObject(modules[i], variants[i]);
       if (object)
         objects[i] = std::move(*object);
       else
@@ -103,12 +115,14 @@ static llvm::Expected<std::vector<std::vector<char>>> compileObjects(MutableArra
   return objects;
 }
 
-static void addVariant(ArtifactWriter &writer, const cpu::CpuVariant &variant, std::vector<char> object) {
+static void addVariant(ArtifactWriter &writer, const cpu::CpuVariant &variant,
+                       std::vector<char> object) {
   auto entry = std::make_unique<fb::CpuVariantT>();
   entry->name = variant.name;
   entry->triple = variant.triple;
   entry->features = variant.runtimeFeatures;
-  entry->section = writer.addSection(fb::SectionKind::CpuObject, variant.name, std::move(object));
+  entry->section = writer.addSection(fb::SectionKind::CpuObject, variant.name,
+                                     std::move(object));
   writer.model.variants.push_back(std::move(entry));
 }
 
@@ -124,12 +138,16 @@ static void addMetadata(ArtifactWriter &writer, const CompileOptions &options) {
   add("winograd", options.winograd ? "yes" : "no");
 }
 
-LogicalResult efc::emitCpuArtifact(ModuleOp fused, ModuleOp scheduled, StringRef output, const CompileOptions &options,
+LogicalResult efc::emitCpuArtifact(ModuleOp fused, ModuleOp scheduled,
+                                   StringRef output,
+                                   const CompileOptions &options,
                                    CompileReport &report) {
   auto fail = [&](llvm::Error error) -> LogicalResult {
-    return emitError(UnknownLoc::get(fused.getContext()), llvm::toString(std::move(error)));
+    return emitError(UnknownLoc::get(fused.getContext()),
+                     llvm::toString(std::move(error)));
   };
-  llvm::Expected<std::vector<cpu::CpuVariant>> variants = cpu::selectVariants(options.cpu);
+  llvm::Expected<std::vector<cpu::CpuVariant>> variants =
+      cpu::selectVariants(options.cpu);
   if (!variants)
     return fail(variants.takeError());
   auto modules = generateAllKernels(fused, scheduled, *variants, options);

@@ -1,4 +1,5 @@
-// The last phase of the CPU target: kernels to objects, everything into the artifact.
+// The last phase of the CPU target: kernels to objects, everything into the
+// artifact.
 #ifndef EFC_COMPILER_PIPELINE_CODEEMISSION_H
 #define EFC_COMPILER_PIPELINE_CODEEMISSION_H
 
@@ -6,12 +7,17 @@
 
 namespace efc {
 
-/// `fused` is the IR of the fused phase (kernels are generated anew for each variant), `scheduled` that of the scheduled phase.
-llvm::LogicalResult emitCpuArtifact(mlir::ModuleOp fused, mlir::ModuleOp scheduled, llvm::StringRef output, const CompileOptions &options,
+/// `fused` is the IR of the fused phase (kernels are generated anew for each
+/// variant), `scheduled` that of the scheduled phase.
+llvm::LogicalResult emitCpuArtifact(mlir::ModuleOp fused,
+                                    mlir::ModuleOp scheduled,
+                                    llvm::StringRef output,
+                                    const CompileOptions &options,
                                     CompileReport &report);
 
 /// Launches and memory plan for one machine.
-llvm::LogicalResult scheduleForCpu(mlir::ModuleOp module, llvm::StringRef cpu, const CompileOptions &options);
+llvm::LogicalResult scheduleForCpu(mlir::ModuleOp module, llvm::StringRef cpu,
+                                   const CompileOptions &options);
 
 } // namespace efc
 

@@ -23,8 +23,10 @@ namespace {
 /// One compile: the state that the phases hand on.
 class Compilation {
 public:
-  Compilation(MLIRContext &context, StringRef input, StringRef output, const CompileOptions &options, CompileReport &report)
-      : context(context), input(input), output(output), options(options), report(report) {}
+  Compilation(MLIRContext &context, StringRef input, StringRef output,
+              const CompileOptions &options, CompileReport &report)
+      : context(context), input(input), output(output), options(options),
+        report(report) {}
 
   LogicalResult run();
 
@@ -60,7 +62,9 @@ LogicalResult Compilation::load() {
     return success(module.get() != nullptr);
   }
   if (options.from != Phase::Import)
-    return error() << "--compile-from=" << nameOf(options.from) << " needs the IR of that phase (a .mlir file from --dump-phases-to), not '"
+    return error() << "--compile-from=" << nameOf(options.from)
+                   << " needs the IR of that phase (a .mlir file from "
+                      "--dump-phases-to), not '"
                    << input << "'";
   ImportOptions importOptions;
   importOptions.dims = options.dims;
@@ -69,7 +73,8 @@ LogicalResult Compilation::load() {
   return success(module.get() != nullptr);
 }
 
-LogicalResult Compilation::runPasses(llvm::function_ref<void(OpPassManager &)> build) {
+LogicalResult
+Compilation::runPasses(llvm::function_ref<void(OpPassManager &)> build) {
   PassManager pm(&context);
   if (!options.crashReproducer.empty())
     pm.enableCrashReproducerGeneration(options.crashReproducer);
@@ -87,11 +92,14 @@ LogicalResult Compilation::runPhase(Phase phase) {
   case Phase::Canonical:
     return runPasses([](OpPassManager &pm) { buildCanonicalizePipeline(pm); });
   case Phase::Fused:
-    return runPasses([&](OpPassManager &pm) { buildFusePipeline(pm, options.fusionReport, options.keepUnfused); });
+    return runPasses([&](OpPassManager &pm) {
+      buildFusePipeline(pm, options.fusionReport, options.keepUnfused);
+    });
   case Phase::Scheduled: {
     report.numOperations = countOperations(*module);
     fused = OwningOpRef<ModuleOp>(module->clone());
-    llvm::Expected<std::vector<cpu::CpuVariant>> variants = cpu::selectVariants(options.cpu);
+    llvm::Expected<std::vector<cpu::CpuVariant>> variants =
+        cpu::selectVariants(options.cpu);
     if (!variants)
       return error() << llvm::toString(variants.takeError());
     return scheduleForCpu(*module, variants->front().name, options);
@@ -110,41 +118,53 @@ LogicalResult Compilation::writeIr(StringRef path) {
     return llvm::Error::success();
   });
   if (failure)
-    return error() << "cannot write '" << path << "': " << llvm::toString(std::move(failure));
+    return error() << "cannot write '" << path
+                   << "': " << llvm::toString(std::move(failure));
   return success();
 }
 
 LogicalResult Compilation::finishPhase(Phase phase) {
   if (!options.dumpPhasesTo.empty() && phase != Phase::Code) {
-    if (std::error_code code = llvm::sys::fs::create_directories(options.dumpPhasesTo))
-      return error() << "cannot create the folder '" << options.dumpPhasesTo << "': " << code.message();
+    if (std::error_code code =
+            llvm::sys::fs::create_directories(options.dumpPhasesTo))
+      return error() << "cannot create the folder '" << options.dumpPhasesTo
+                     << "': " << code.message();
     SmallString<128> path(options.dumpPhasesTo);
-    llvm::sys::path::append(path, std::to_string(static_cast<int>(phase)) + "-" + nameOf(phase) + ".mlir");
+    llvm::sys::path::append(path, std::to_string(static_cast<int>(phase)) +
+                                      "-" + nameOf(phase) + ".mlir");
     if (failed(writeIr(path)))
       return failure();
   }
-  return phase == options.to && phase != Phase::Code ? writeIr(output) : success();
+  return phase == options.to && phase != Phase::Code ? writeIr(output)
+                                                     : success();
 }
 
 LogicalResult Compilation::run() {
   if (options.target != "cpu")
-    return error() << "--target=" << options.target << " is not a target of this build; choose cpu";
+    return error() << "--target=" << options.target
+                   << " is not a target of this build; choose cpu";
   if (options.from > options.to)
-    return error() << "--compile-from=" << nameOf(options.from) << " comes after --compile-to=" << nameOf(options.to);
+    return error() << "--compile-from=" << nameOf(options.from)
+                   << " comes after --compile-to=" << nameOf(options.to);
   if (options.from > Phase::Fused)
-    return error() << "--compile-from=" << nameOf(options.from) << " is not possible: start from fused or earlier";
+    return error() << "--compile-from=" << nameOf(options.from)
+                   << " is not possible: start from fused or earlier";
   auto start = std::chrono::steady_clock::now();
   auto closePhase = [&](StringRef name) {
     auto now = std::chrono::steady_clock::now();
-    report.phaseSeconds.push_back({name.str(), std::chrono::duration<double>(now - start).count()});
+    report.phaseSeconds.push_back(
+        {name.str(), std::chrono::duration<double>(now - start).count()});
     start = now;
   };
   if (failed(load()))
     return failure();
-  for (int index = static_cast<int>(options.from); index <= static_cast<int>(options.to); ++index) {
+  for (int index = static_cast<int>(options.from);
+       index <= static_cast<int>(options.to); ++index) {
     Phase phase = static_cast<Phase>(index);
-    // IR that was loaded is that of its phase already: only an import has work left, its count.
-    bool isLoaded = phase == options.from && input.ends_with(".mlir") && phase != Phase::Import;
+    // IR that was loaded is that of its phase already: only an import has work
+    // left, its count.
+    bool isLoaded = phase == options.from && input.ends_with(".mlir") &&
+                    phase != Phase::Import;
     if (!isLoaded && failed(runPhase(phase)))
       return failure();
     if (failed(finishPhase(phase)))
@@ -154,10 +174,13 @@ LogicalResult Compilation::run() {
   if (options.reportPath.empty())
     return success();
   if (llvm::Error failure = writeReport(report, options.reportPath))
-    return error() << "cannot write the report '" << options.reportPath << "': " << llvm::toString(std::move(failure));
+    return error() << "cannot write the report '" << options.reportPath
+                   << "': " << llvm::toString(std::move(failure));
   return success();
 }
 
-LogicalResult efc::compile(MLIRContext &context, StringRef input, StringRef output, const CompileOptions &options, CompileReport &report) {
+LogicalResult efc::compile(MLIRContext &context, StringRef input,
+                           StringRef output, const CompileOptions &options,
+                           CompileReport &report) {
   return Compilation(context, input, output, options, report).run();
 }

@@ -29,19 +29,23 @@ std::optional<Phase> parsePhase(llvm::StringRef name);
 
 struct CompileOptions {
   std::string target = "cpu";
-  std::string cpu;                    ///< "" all variants, "host", or a name.
-  bool bf16 = false;                  ///< --cpu-precision=bf16
+  std::string cpu;   ///< "" all variants, "host", or a name.
+  bool bf16 = false; ///< --cpu-precision=bf16
   bool winograd = true;
-  llvm::StringMap<int64_t> dims;      ///< Values of symbolic dimensions.
+  llvm::StringMap<int64_t> dims; ///< Values of symbolic dimensions.
   llvm::StringMap<llvm::SmallVector<int64_t>> inputShapes;
-  Phase from = Phase::Import;         ///< The input is the IR of this phase (Import: an ONNX model, or IR of the import phase in a .mlir file).
+  Phase from =
+      Phase::Import; ///< The input is the IR of this phase (Import: an ONNX
+                     ///< model, or IR of the import phase in a .mlir file).
   Phase to = Phase::Code;
-  std::string dumpPhasesTo;           ///< Folder for numbered files, or empty.
-  std::string reportPath;             ///< JSON report, or empty.
-  std::string crashReproducer;        ///< File for MLIR's crash reproducer, or empty.
-  bool timing = false;                ///< Print the time of each pass.
-  bool fusionReport = false;          ///< Print what was fused.
-  bool keepUnfused = false;           ///< No fusion across operations: every tensor of the model stays visible (edgefusion verify --unfused).
+  std::string dumpPhasesTo;    ///< Folder for numbered files, or empty.
+  std::string reportPath;      ///< JSON report, or empty.
+  std::string crashReproducer; ///< File for MLIR's crash reproducer, or empty.
+  bool timing = false;         ///< Print the time of each pass.
+  bool fusionReport = false;   ///< Print what was fused.
+  bool keepUnfused =
+      false; ///< No fusion across operations: every tensor of the model stays
+             ///< visible (edgefusion verify --unfused).
 };
 
 /// What a compile did, for people.
@@ -55,9 +59,12 @@ struct CompileReport {
 /// Registers every dialect, pass and translation that the compiler uses.
 void registerAll(mlir::DialectRegistry &registry);
 
-/// Compiles `input` (.onnx, or .mlir of a phase) to `output`: an artifact, or IR text when options.to is an earlier phase ("-" is standard output).
-/// Errors go to the context's diagnostic handler; nothing half-written stays behind.
-llvm::LogicalResult compile(mlir::MLIRContext &context, llvm::StringRef input, llvm::StringRef output, const CompileOptions &options,
+/// Compiles `input` (.onnx, or .mlir of a phase) to `output`: an artifact, or
+/// IR text when options.to is an earlier phase ("-" is standard output). Errors
+/// go to the context's diagnostic handler; nothing half-written stays behind.
+llvm::LogicalResult compile(mlir::MLIRContext &context, llvm::StringRef input,
+                            llvm::StringRef output,
+                            const CompileOptions &options,
                             CompileReport &report);
 
 } // namespace efc

@@ -13,13 +13,16 @@
 
 using namespace efc;
 
-static constexpr std::pair<Phase, llvm::StringLiteral> kNames[] = {{Phase::Import, "import"},
-                                                                   {Phase::Canonical, "canonical"},
-                                                                   {Phase::Fused, "fused"},
-                                                                   {Phase::Scheduled, "scheduled"},
-                                                                   {Phase::Code, "code"}};
+static constexpr std::pair<Phase, llvm::StringLiteral> kNames[] = {
+    {Phase::Import, "import"},
+    {Phase::Canonical, "canonical"},
+    {Phase::Fused, "fused"},
+    {Phase::Scheduled, "scheduled"},
+    {Phase::Code, "code"}};
 
-llvm::StringRef efc::nameOf(Phase phase) { return kNames[static_cast<size_t>(phase)].second; }
+llvm::StringRef efc::nameOf(Phase phase) {
+  return kNames[static_cast<size_t>(phase)].second;
+}
 
 std::optional<Phase> efc::parsePhase(llvm::StringRef name) {
   for (auto [phase, phaseName] : kNames)

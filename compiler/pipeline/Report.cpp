@@ -31,9 +31,11 @@ void efc::printSummary(const CompileReport &report, raw_ostream &os) {
   double total = 0;
   for (const auto &[name, seconds] : report.phaseSeconds)
     total += seconds;
-  os << report.numOnnxNodes << " ONNX operations -> " << report.numOperations << " fused -> " << report.numDispatches
-     << " launches of " << report.numKernels << " kernels\n";
-  os << format("weights %.1f MB, intermediates %.1f MB, artifact %.1f MB (", report.weightBytes / 1e6, report.arenaBytes / 1e6,
+  os << report.numOnnxNodes << " ONNX operations -> " << report.numOperations
+     << " fused -> " << report.numDispatches << " launches of "
+     << report.numKernels << " kernels\n";
+  os << format("weights %.1f MB, intermediates %.1f MB, artifact %.1f MB (",
+               report.weightBytes / 1e6, report.arenaBytes / 1e6,
                report.artifactBytes / 1e6)
      << join(report.variants, ", ") << format("), %.1f s:", total);
   for (const auto &[name, seconds] : report.phaseSeconds)

@@ -1,4 +1,5 @@
-// The `cpu` dialect: kernel launches, packed weights and their places in memory.
+// The `cpu` dialect: kernel launches, packed weights and their places in
+// memory.
 #ifndef EFC_DIALECTS_CPU_CPUDIALECT_H
 #define EFC_DIALECTS_CPU_CPUDIALECT_H
 

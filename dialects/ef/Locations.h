@@ -21,7 +21,9 @@ inline llvm::StringRef getNodeName(mlir::Location loc) {
   return (node ? node : name).getName().getValue();
 }
 
-inline mlir::Location makeLocation(mlir::MLIRContext *context, llvm::StringRef tensor, llvm::StringRef node) {
+inline mlir::Location makeLocation(mlir::MLIRContext *context,
+                                   llvm::StringRef tensor,
+                                   llvm::StringRef node) {
   auto nodeLoc = mlir::NameLoc::get(mlir::StringAttr::get(context, node));
   return mlir::NameLoc::get(mlir::StringAttr::get(context, tensor), nodeLoc);
 }

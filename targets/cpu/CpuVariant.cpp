@@ -1,4 +1,5 @@
-// The table of machines; the blocking of each kernel family is derived from these figures.
+// The table of machines; the blocking of each kernel family is derived from
+// these figures.
 #include "targets/cpu/CpuVariant.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -10,7 +11,8 @@ using namespace efc::cpu;
 static const char *const kX86Triple = "x86_64-unknown-linux-gnu";
 static const char *const kArmTriple = "aarch64-unknown-linux-gnu";
 
-/// 16 vector registers of 8 lanes: 6 x 2 accumulators, 2 of the panel, 1 to 2 broadcasts.
+/// 16 vector registers of 8 lanes: 6 x 2 accumulators, 2 of the panel, 1 to 2
+/// broadcasts.
 static CpuVariant x86v3() {
   CpuVariant variant;
   variant.name = "x86-64-v3";
@@ -27,7 +29,8 @@ static CpuVariant x86v4() {
   variant.triple = kX86Triple;
   variant.cpu = "x86-64-v4";
   variant.features = "-prefer-256-bit";
-  variant.runtimeFeatures = {"avx2", "fma", "f16c", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl"};
+  variant.runtimeFeatures = {"avx2",    "fma",      "f16c",     "bmi2",
+                             "avx512f", "avx512bw", "avx512dq", "avx512vl"};
   variant.lanes = 16;
   variant.tileRows = 14;
   variant.l2Bytes = 1 << 20;
@@ -48,7 +51,8 @@ static CpuVariant neon(const char *cpu) {
 }
 
 static std::vector<CpuVariant> allVariants() {
-  return {x86v4(), x86v3(), neon("cortex-x4"), neon("cortex-a76"), neon("generic-armv8")};
+  return {x86v4(), x86v3(), neon("cortex-x4"), neon("cortex-a76"),
+          neon("generic-armv8")};
 }
 
 static bool hostRuns(const CpuVariant &variant) {
@@ -56,18 +60,24 @@ static bool hostRuns(const CpuVariant &variant) {
   if (host.getArch() != llvm::Triple(variant.triple).getArch())
     return false;
   llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  return llvm::all_of(variant.runtimeFeatures, [&](const std::string &name) { return features.lookup(name); });
+  return llvm::all_of(variant.runtimeFeatures, [&](const std::string &name) {
+    return features.lookup(name);
+  });
 }
 
-llvm::Expected<std::vector<CpuVariant>> efc::cpu::selectVariants(llvm::StringRef name) {
+llvm::Expected<std::vector<CpuVariant>>
+efc::cpu::selectVariants(llvm::StringRef name) {
   llvm::Triple host(llvm::sys::getProcessTriple());
   if (name.empty())
-    return host.isAArch64() ? std::vector<CpuVariant>{neon("generic-armv8")} : std::vector<CpuVariant>{x86v4(), x86v3()};
+    return host.isAArch64() ? std::vector<CpuVariant>{neon("generic-armv8")}
+                            : std::vector<CpuVariant>{x86v4(), x86v3()};
   std::vector<std::string> names = {"host"};
   for (const CpuVariant &variant : allVariants()) {
     if (name == variant.name || (name == "host" && hostRuns(variant)))
       return std::vector<CpuVariant>{variant};
     names.push_back(variant.name);
   }
-  return llvm::createStringError("--cpu=" + name + " is not a known machine; choose one of: " + llvm::join(names, ", "));
+  return llvm::createStringError(
+      "--cpu=" + name +
+      " is not a known machine; choose one of: " + llvm::join(names, ", "));
 }

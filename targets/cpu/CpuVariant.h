@@ -1,4 +1,5 @@
-// The machines that the CPU target generates code for. An artifact holds one object a variant; the runtime takes the first that it can run.
+// The machines that the CPU target generates code for. An artifact holds one
+// object a variant; the runtime takes the first that it can run.
 #ifndef EFC_TARGETS_CPU_CPUVARIANT_H
 #define EFC_TARGETS_CPU_CPUVARIANT_H
 
@@ -10,24 +11,29 @@
 
 namespace efc::cpu {
 
-/// Columns of a packed weight panel (cpu.pack). The same for every variant, so that one packing serves all of them.
+/// Columns of a packed weight panel (cpu.pack). The same for every variant, so
+/// that one packing serves all of them.
 inline constexpr int64_t kPanelColumns = 16;
 
 /// What a kernel generator needs to know of a machine.
 struct CpuVariant {
-  std::string name;                          ///< As in the artifact: "x86-64-v3".
-  std::string triple;                        ///< LLVM triple.
-  std::string cpu;                           ///< LLVM's -mcpu.
-  std::string features;                      ///< LLVM's -mattr, added to the cpu's own.
-  std::vector<std::string> runtimeFeatures;  ///< What the runtime must find (artifact.fbs, CpuVariant.features).
-  unsigned lanes = 8;                        ///< float32 lanes of one vector register.
-  unsigned tileRows = 6;                     ///< Rows of the register block of the microkernel.
-  unsigned tileVectors = 2;                  ///< Vectors of the register block: tileRows x tileVectors accumulators.
-  bool bf16Dot = false;                      ///< avx512_bf16 or AArch64 bf16.
+  std::string name;     ///< As in the artifact: "x86-64-v3".
+  std::string triple;   ///< LLVM triple.
+  std::string cpu;      ///< LLVM's -mcpu.
+  std::string features; ///< LLVM's -mattr, added to the cpu's own.
+  std::vector<std::string>
+      runtimeFeatures;      ///< What the runtime must find (artifact.fbs,
+                            ///< CpuVariant.features).
+  unsigned lanes = 8;       ///< float32 lanes of one vector register.
+  unsigned tileRows = 6;    ///< Rows of the register block of the microkernel.
+  unsigned tileVectors = 2; ///< Vectors of the register block: tileRows x
+                            ///< tileVectors accumulators.
+  bool bf16Dot = false;     ///< avx512_bf16 or AArch64 bf16.
   unsigned l1Bytes = 32 << 10, l2Bytes = 512 << 10;
 };
 
-/// "" (all of the build machine's architecture, best first), "host", or one name. Fails with the list of names.
+/// "" (all of the build machine's architecture, best first), "host", or one
+/// name. Fails with the list of names.
 llvm::Expected<std::vector<CpuVariant>> selectVariants(llvm::StringRef name);
 
 } // namespace efc::cpu

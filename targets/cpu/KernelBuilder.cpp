@@ -1,4 +1,5 @@
-// Builder of kernels and of their launches; see the header for the contract between the two.
+// Builder of kernels and of their launches; see the header for the contract
+// between the two.
 #include "targets/cpu/KernelBuilder.h"
 
 #include "dialects/cpu/CpuDialect.h"
@@ -23,20 +24,26 @@ Type efc::cpu::getStorageType(Type elementType) {
 
 MemRefType efc::cpu::getStorageMemRef(Type tensorType) {
   auto tensor = cast<RankedTensorType>(tensorType);
-  return MemRefType::get(tensor.getShape(), getStorageType(tensor.getElementType()));
+  return MemRefType::get(tensor.getShape(),
+                         getStorageType(tensor.getElementType()));
 }
 
 //===----------------------------------------------------------------------===//
 // KernelBuilder
 //===----------------------------------------------------------------------===//
 
-KernelBuilder::KernelBuilder(func::FuncOp kernel, const CpuVariant &variant, size_t numInputs, size_t numResults)
-    : ImplicitLocOpBuilder(kernel.getLoc(), OpBuilder::atBlockEnd(&kernel.getBody().front())), variant(variant),
-      kernel(kernel), numInputs(numInputs), numResults(numResults) {}
+KernelBuilder::KernelBuilder(func::FuncOp kernel, const CpuVariant &variant,
+                             size_t numInputs, size_t numResults)
+    : ImplicitLocOpBuilder(kernel.getLoc(),
+                           OpBuilder::atBlockEnd(&kernel.getBody().front())),
+      variant(variant), kernel(kernel), numInputs(numInputs),
+      numResults(numResults) {}
 
 ModuleOp KernelBuilder::module() { return kernel->getParentOfType<ModuleOp>(); }
 
-Value KernelBuilder::index(int64_t value) { return arith::ConstantIndexOp::create(*this, value); }
+Value KernelBuilder::index(int64_t value) {
+  return arith::ConstantIndexOp::create(*this, value);
+}
 
 static std::optional<int64_t> constantOf(Value value) {
   APInt result;
@@ -102,24 +109,29 @@ Value KernelBuilder::min(Value a, Value b) {
 }
 
 Value KernelBuilder::f32(double value) {
-  return arith::ConstantOp::create(*this, getF32FloatAttr(static_cast<float>(value)));
+  return arith::ConstantOp::create(*this,
+                                   getF32FloatAttr(static_cast<float>(value)));
 }
 
 Value KernelBuilder::splat(Value value, int64_t lanes) {
-  return vector::BroadcastOp::create(*this, VectorType::get({lanes}, value.getType()), value);
+  return vector::BroadcastOp::create(
+      *this, VectorType::get({lanes}, value.getType()), value);
 }
 
 Value KernelBuilder::pointer(Value memref) {
   Value address = memref::ExtractAlignedPointerAsIndexOp::create(*this, memref);
   Value integer = arith::IndexCastOp::create(*this, getI64Type(), address);
-  return LLVM::IntToPtrOp::create(*this, LLVM::LLVMPointerType::get(getContext()), integer);
+  return LLVM::IntToPtrOp::create(
+      *this, LLVM::LLVMPointerType::get(getContext()), integer);
 }
 
-Value KernelBuilder::offsetPointer(Value pointer, Value elements, Type elementType) {
+Value KernelBuilder::offsetPointer(Value pointer, Value elements,
+                                   Type elementType) {
   Value offset = elements;
   if (elements.getType().isIndex())
     offset = arith::IndexCastOp::create(*this, getI64Type(), elements);
-  return LLVM::GEPOp::create(*this, pointer.getType(), elementType, pointer, ArrayRef<LLVM::GEPArg>{offset});
+  return LLVM::GEPOp::create(*this, pointer.getType(), elementType, pointer,
+                             ArrayRef<LLVM::GEPArg>{offset});
 }
 
 static unsigned alignmentOf(Type type) {
@@ -134,7 +146,8 @@ void KernelBuilder::store(Value value, Value pointer) {
   LLVM::StoreOp::create(*this, value, pointer, alignmentOf(value.getType()));
 }
 
-void KernelBuilder::loop(Value lower, Value upper, int64_t step, function_ref<void(Value)> body) {
+void KernelBuilder::loop(Value lower, Value upper, int64_t step,
+                         function_ref<void(Value)> body) {
   auto loopOp = scf::ForOp::create(*this, lower, upper, index(step));
   OpBuilder::InsertionGuard guard(*this);
   setInsertionPointToStart(loopOp.getBody());
@@ -148,7 +161,8 @@ void KernelBuilder::loop(Value lower, Value upper, int64_t step, function_ref<vo
 static std::string fullKey(const Launch &launch) {
   std::string key;
   llvm::raw_string_ostream os(key);
-  os << launch.family << '|' << launch.key << '|' << launch.work << '|' << launch.scratch << '|';
+  os << launch.family << '|' << launch.key << '|' << launch.work << '|'
+     << launch.scratch << '|';
   for (Value input : launch.inputs)
     os << input.getType() << ',';
   os << "->";
@@ -157,38 +171,45 @@ static std::string fullKey(const Launch &launch) {
   return key;
 }
 
-static func::FuncOp createKernel(ModuleOp module, StringRef name, const Launch &launch) {
+static func::FuncOp createKernel(ModuleOp module, StringRef name,
+                                 const Launch &launch) {
   MLIRContext *context = module.getContext();
   SmallVector<Type> arguments;
   for (Value input : launch.inputs)
     arguments.push_back(getStorageMemRef(input.getType()));
   for (Type result : launch.results)
     arguments.push_back(getStorageMemRef(result));
-  arguments.push_back(MemRefType::get({std::max<int64_t>(launch.scratch, 1)}, IntegerType::get(context, 8)));
+  arguments.push_back(MemRefType::get({std::max<int64_t>(launch.scratch, 1)},
+                                      IntegerType::get(context, 8)));
   arguments.append(2, IndexType::get(context));
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-  auto kernel = func::FuncOp::create(builder, UnknownLoc::get(context), name, builder.getFunctionType(arguments, {}));
+  auto kernel = func::FuncOp::create(builder, UnknownLoc::get(context), name,
+                                     builder.getFunctionType(arguments, {}));
   kernel->setAttr("cpu.kernel", builder.getUnitAttr());
   kernel.addEntryBlock();
   return kernel;
 }
 
-ResultRange DispatchBuilder::launch(OpBuilder &main, const Launch &launch, function_ref<void(KernelBuilder &)> body) {
+ResultRange DispatchBuilder::launch(OpBuilder &main, const Launch &launch,
+                                    function_ref<void(KernelBuilder &)> body) {
   std::string &symbol = symbols[fullKey(launch)];
   if (symbol.empty()) {
     symbol = launch.family + "_" + std::to_string(counters[launch.family]++);
     func::FuncOp kernel = createKernel(module, symbol, launch);
-    KernelBuilder builder(kernel, variant, launch.inputs.size(), launch.results.size());
+    KernelBuilder builder(kernel, variant, launch.inputs.size(),
+                          launch.results.size());
     body(builder);
     func::ReturnOp::create(builder);
   }
-  auto dispatch = DispatchOp::create(main, launch.loc, launch.results, symbol, launch.inputs, launch.work,
-                                     launch.scratch, launch.op, launch.macs, /*offsets=*/nullptr);
+  auto dispatch = DispatchOp::create(
+      main, launch.loc, launch.results, symbol, launch.inputs, launch.work,
+      launch.scratch, launch.op, launch.macs, /*offsets=*/nullptr);
   return dispatch.getResults();
 }
 
-func::FuncOp DispatchBuilder::getOrCreateHelper(StringRef name, FunctionType type,
-                                                function_ref<void(func::FuncOp)> make) {
+func::FuncOp
+DispatchBuilder::getOrCreateHelper(StringRef name, FunctionType type,
+                                   function_ref<void(func::FuncOp)> make) {
   if (auto existing = module.lookupSymbol<func::FuncOp>(name))
     return existing;
   OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());

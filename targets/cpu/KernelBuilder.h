@@ -1,8 +1,11 @@
-// What a kernel generator writes with: a builder inside one kernel's function, and the way to launch it from @main.
+// What a kernel generator writes with: a builder inside one kernel's function,
+// and the way to launch it from @main.
 //
-// A kernel is a func.func over statically shaped memrefs: one per input, one per result, then scratch (memref<Sxi8>), begin and end (index).
-// It does the work items [begin, end) of [0, work). Any partition over any threads must give the same bits, so a work item
-// never depends on another one of the same launch, and no sum is split by the partition.
+// A kernel is a func.func over statically shaped memrefs: one per input, one
+// per result, then scratch (memref<Sxi8>), begin and end (index). It does the
+// work items [begin, end) of [0, work). Any partition over any threads must
+// give the same bits, so a work item never depends on another one of the same
+// launch, and no sum is split by the partition.
 #ifndef EFC_TARGETS_CPU_KERNELBUILDER_H
 #define EFC_TARGETS_CPU_KERNELBUILDER_H
 
@@ -15,21 +18,25 @@
 
 namespace efc::cpu {
 
-/// The element type in memory: i1 is i8 (0 or 1), unsigned integers are signless, all others are themselves.
+/// The element type in memory: i1 is i8 (0 or 1), unsigned integers are
+/// signless, all others are themselves.
 mlir::Type getStorageType(mlir::Type elementType);
 /// memref<shape x storage type> for a tensor.
 mlir::MemRefType getStorageMemRef(mlir::Type tensorType);
 
 class KernelBuilder : public mlir::ImplicitLocOpBuilder {
 public:
-  KernelBuilder(mlir::func::FuncOp kernel, const CpuVariant &variant, size_t numInputs, size_t numResults);
+  KernelBuilder(mlir::func::FuncOp kernel, const CpuVariant &variant,
+                size_t numInputs, size_t numResults);
 
   const CpuVariant &variant;
   mlir::func::FuncOp kernel;
   mlir::ModuleOp module();
 
   mlir::Value input(size_t index) { return kernel.getArgument(index); }
-  mlir::Value result(size_t index) { return kernel.getArgument(numInputs + index); }
+  mlir::Value result(size_t index) {
+    return kernel.getArgument(numInputs + index);
+  }
   mlir::Value scratch() { return kernel.getArgument(numInputs + numResults); }
   mlir::Value begin() { return kernel.getArgument(numInputs + numResults + 1); }
   mlir::Value end() { return kernel.getArgument(numInputs + numResults + 2); }
@@ -52,18 +59,24 @@ public:
   /// The address of a memref's first byte, as !llvm.ptr.
   mlir::Value pointer(mlir::Value memref);
   /// pointer + offset elements of `elementType` (GEP).
-  mlir::Value offsetPointer(mlir::Value pointer, mlir::Value elements, mlir::Type elementType);
-  /// Unaligned loads and stores through !llvm.ptr; `type` is a scalar or a vector.
+  mlir::Value offsetPointer(mlir::Value pointer, mlir::Value elements,
+                            mlir::Type elementType);
+  /// Unaligned loads and stores through !llvm.ptr; `type` is a scalar or a
+  /// vector.
   mlir::Value load(mlir::Value pointer, mlir::Type type);
   void store(mlir::Value value, mlir::Value pointer);
 
   /// scf.for from `lower` to `upper` by `step`; `body` gets the index.
-  void loop(mlir::Value lower, mlir::Value upper, int64_t step, llvm::function_ref<void(mlir::Value)> body);
-  void loop(int64_t lower, int64_t upper, int64_t step, llvm::function_ref<void(mlir::Value)> body) {
+  void loop(mlir::Value lower, mlir::Value upper, int64_t step,
+            llvm::function_ref<void(mlir::Value)> body);
+  void loop(int64_t lower, int64_t upper, int64_t step,
+            llvm::function_ref<void(mlir::Value)> body) {
     loop(index(lower), index(upper), step, body);
   }
   /// The loop over this call's work items.
-  void forEachWorkItem(llvm::function_ref<void(mlir::Value)> body) { loop(begin(), end(), 1, body); }
+  void forEachWorkItem(llvm::function_ref<void(mlir::Value)> body) {
+    loop(begin(), end(), 1, body);
+  }
 
 private:
   size_t numInputs, numResults;
@@ -71,25 +84,34 @@ private:
 
 /// One launch, as @main sees it.
 struct Launch {
-  mlir::Location loc;                    ///< The ONNX tensor and node.
-  std::string family;                    ///< Start of the kernel's symbol: "matmul", "conv_winograd".
-  std::string op;                        ///< For people: "conv3x3.winograd+add+silu".
-  std::string key;                       ///< With family, types, work and scratch: all that the body depends on.
+  mlir::Location loc; ///< The ONNX tensor and node.
+  std::string
+      family;      ///< Start of the kernel's symbol: "matmul", "conv_winograd".
+  std::string op;  ///< For people: "conv3x3.winograd+add+silu".
+  std::string key; ///< With family, types, work and scratch: all that the body
+                   ///< depends on.
   llvm::SmallVector<mlir::Value> inputs; ///< Tensors of @main.
   llvm::SmallVector<mlir::Type> results; ///< Tensor types.
   int64_t work = 1, scratch = 0, macs = 0;
 };
 
-/// Adds launches to @main and kernels to the module; equal kernels are made once.
+/// Adds launches to @main and kernels to the module; equal kernels are made
+/// once.
 class DispatchBuilder {
 public:
-  DispatchBuilder(mlir::ModuleOp module, const CpuVariant &variant) : variant(variant), module(module) {}
+  DispatchBuilder(mlir::ModuleOp module, const CpuVariant &variant)
+      : variant(variant), module(module) {}
 
-  /// Emits a cpu.dispatch at `main`'s insertion point; `body` fills the kernel if this one is new.
-  mlir::ResultRange launch(mlir::OpBuilder &main, const Launch &launch, llvm::function_ref<void(KernelBuilder &)> body);
+  /// Emits a cpu.dispatch at `main`'s insertion point; `body` fills the kernel
+  /// if this one is new.
+  mlir::ResultRange launch(mlir::OpBuilder &main, const Launch &launch,
+                           llvm::function_ref<void(KernelBuilder &)> body);
 
-  /// A private function of the module that kernels share (a microkernel), made by `make` at its first use.
-  mlir::func::FuncOp getOrCreateHelper(llvm::StringRef name, mlir::FunctionType type, llvm::function_ref<void(mlir::func::FuncOp)> make);
+  /// A private function of the module that kernels share (a microkernel), made
+  /// by `make` at its first use.
+  mlir::func::FuncOp
+  getOrCreateHelper(llvm::StringRef name, mlir::FunctionType type,
+                    llvm::function_ref<void(mlir::func::FuncOp)> make);
 
   const CpuVariant &variant;
 

@@ -1,4 +1,5 @@
-// The pipeline from kernels over memrefs to the LLVM dialect; all passes but the last are MLIR's own.
+// The pipeline from kernels over memrefs to the LLVM dialect; all passes but
+// the last are MLIR's own.
 #include "targets/cpu/Passes.h"
 
 #include "mlir/Conversion/Passes.h"

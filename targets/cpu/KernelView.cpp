@@ -48,9 +48,12 @@ std::string KernelView::key() const {
   std::string text;
   llvm::raw_string_ostream os(text);
   llvm::DenseMap<Value, unsigned> numbers;
-  auto number = [&](Value value) { return numbers.try_emplace(value, numbers.size()).first->second; };
+  auto number = [&](Value value) {
+    return numbers.try_emplace(value, numbers.size()).first->second;
+  };
   auto describe = [&](Operation *op) {
-    os << op->getName() << op->getAttrDictionary() << op->getPropertiesAsAttribute() << '(';
+    os << op->getName() << op->getAttrDictionary()
+       << op->getPropertiesAsAttribute() << '(';
     for (Value operand : op->getOperands())
       os << number(operand) << ':' << operand.getType() << ' ';
     os << ")=";

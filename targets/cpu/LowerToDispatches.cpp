@@ -1,4 +1,5 @@
-// efc-cpu-lower-to-dispatches: see Passes.td. The kernels themselves are in kernels/.
+// efc-cpu-lower-to-dispatches: see Passes.td. The kernels themselves are in
+// kernels/.
 #include "dialects/cpu/CpuDialect.h"
 #include "dialects/ef/WeightStore.h"
 #include "targets/cpu/Aliases.h"
@@ -23,19 +24,25 @@ using namespace mlir;
 using namespace efc;
 using namespace efc::cpu;
 
-using LowerFunction = Lowered (*)(const KernelView &, OpBuilder &, DispatchBuilder &, const KernelOptions &);
+using LowerFunction = Lowered (*)(const KernelView &, OpBuilder &,
+                                  DispatchBuilder &, const KernelOptions &);
 
-static constexpr LowerFunction kGenerators[] = {lowerMatmul,   lowerConv,      lowerConvTranspose, lowerAttention,
-                                                lowerNorm,     lowerReduction, lowerPool,          lowerElementwise,
-                                                lowerMovement, lowerIndexing,  lowerResize,        lowerQuantize};
+static constexpr LowerFunction kGenerators[] = {
+    lowerMatmul,   lowerConv,      lowerConvTranspose, lowerAttention,
+    lowerNorm,     lowerReduction, lowerPool,          lowerElementwise,
+    lowerMovement, lowerIndexing,  lowerResize,        lowerQuantize};
 
-/// What stays in @main as it is: leaves, aliases, and everything that is evaluated when the artifact is written.
+/// What stays in @main as it is: leaves, aliases, and everything that is
+/// evaluated when the artifact is written.
 static bool staysInMain(Operation *op) {
-  return isa<ef::WeightOp, ef::ConstantOp, ef::ReshapeOp, func::ReturnOp, DispatchOp, PackOp>(op) ||
-         (op->getNumResults() == 1 && ef::isConstantExpression(op->getResult(0)));
+  return isa<ef::WeightOp, ef::ConstantOp, ef::ReshapeOp, func::ReturnOp,
+             DispatchOp, PackOp>(op) ||
+         (op->getNumResults() == 1 &&
+          ef::isConstantExpression(op->getResult(0)));
 }
 
-static LogicalResult lowerOperation(Operation *op, DispatchBuilder &dispatches, const KernelOptions &options) {
+static LogicalResult lowerOperation(Operation *op, DispatchBuilder &dispatches,
+                                    const KernelOptions &options) {
   OpBuilder main(op);
   KernelView view(op);
   for (LowerFunction generator : kGenerators) {
@@ -49,15 +56,20 @@ static LogicalResult lowerOperation(Operation *op, DispatchBuilder &dispatches, 
     return success();
   }
   return op->emitError("the CPU target has no kernel for '")
-         << view.label() << "' with these types; please report it with the model's node";
+         << view.label()
+         << "' with these types; please report it with the model's node";
 }
 
-/// A launch that copies `input`, for outputs of the model that no launch of their own writes.
-static Value emitCopy(Value input, OpBuilder &main, DispatchBuilder &dispatches) {
+/// A launch that copies `input`, for outputs of the model that no launch of
+/// their own writes.
+static Value emitCopy(Value input, OpBuilder &main,
+                      DispatchBuilder &dispatches) {
   auto type = cast<RankedTensorType>(input.getType());
   constexpr int64_t block = 4096;
-  Launch launch{main.getInsertionPoint()->getLoc(), "copy", "copy", "", {input}, {type}};
-  launch.work = llvm::divideCeil(std::max<int64_t>(type.getNumElements(), 1), block);
+  Launch launch{
+      main.getInsertionPoint()->getLoc(), "copy", "copy", "", {input}, {type}};
+  launch.work =
+      llvm::divideCeil(std::max<int64_t>(type.getNumElements(), 1), block);
   ResultRange results = dispatches.launch(main, launch, [&](KernelBuilder &b) {
     Type element = getStorageType(type.getElementType());
     Value from = b.pointer(b.input(0)), to = b.pointer(b.result(0));
@@ -65,7 +77,8 @@ static Value emitCopy(Value input, OpBuilder &main, DispatchBuilder &dispatches)
       Value first = b.mul(item, block);
       Value last = b.min(b.add(first, block), b.index(type.getNumElements()));
       b.loop(first, last, 1, [&](Value i) {
-        b.store(b.load(b.offsetPointer(from, i, element), element), b.offsetPointer(to, i, element));
+        b.store(b.load(b.offsetPointer(from, i, element), element),
+                b.offsetPointer(to, i, element));
       });
     });
   });
@@ -85,7 +98,8 @@ static void separateOutputs(func::FuncOp main, DispatchBuilder &dispatches) {
 }
 
 namespace {
-struct LowerToDispatches : efc::cpu::impl::EfcCpuLowerToDispatchesBase<LowerToDispatches> {
+struct LowerToDispatches
+    : efc::cpu::impl::EfcCpuLowerToDispatchesBase<LowerToDispatches> {
   using EfcCpuLowerToDispatchesBase::EfcCpuLowerToDispatchesBase;
 
   void runOnOperation() override {
@@ -110,11 +124,14 @@ struct LowerToDispatches : efc::cpu::impl::EfcCpuLowerToDispatchesBase<LowerToDi
     separateOutputs(main, dispatches);
     eraseDeadOperations(main);
     numDispatches = llvm::range_size(main.getOps<DispatchOp>());
-    numKernels = llvm::count_if(module.getOps<func::FuncOp>(), [](func::FuncOp f) { return f->hasAttr("cpu.kernel"); });
+    numKernels =
+        llvm::count_if(module.getOps<func::FuncOp>(),
+                       [](func::FuncOp f) { return f->hasAttr("cpu.kernel"); });
   }
 
   static void eraseDeadOperations(func::FuncOp main) {
-    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(main.getBody().front())))
+    for (Operation &op :
+         llvm::make_early_inc_range(llvm::reverse(main.getBody().front())))
       if (isOpTriviallyDead(&op))
         op.erase();
   }

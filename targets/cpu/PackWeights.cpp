@@ -9,8 +9,10 @@ using namespace mlir;
 using namespace efc;
 using namespace efc::cpu;
 
-/// Moves elements of `elementBytes` bytes; a template so that the inner loop is a plain typed copy.
-template <typename Element> static void packInto(PackOp pack, const Element *from, Element *to) {
+/// Moves elements of `elementBytes` bytes; a template so that the inner loop is
+/// a plain typed copy.
+template <typename Element>
+static void packInto(PackOp pack, const Element *from, Element *to) {
   ArrayRef<int64_t> strides = pack.getStrides();
   int64_t panel = pack.getPanel(), n = pack.getN(), k = pack.getK();
   int64_t numPanels = llvm::divideCeil(n, panel);
@@ -25,7 +27,8 @@ template <typename Element> static void packInto(PackOp pack, const Element *fro
     }
 }
 
-static void packGeneric(PackOp pack, const ef::HostTensor &from, ef::HostTensor &to) {
+static void packGeneric(PackOp pack, const ef::HostTensor &from,
+                        ef::HostTensor &to) {
   ArrayRef<int64_t> strides = pack.getStrides();
   int64_t panel = pack.getPanel(), n = pack.getN(), k = pack.getK();
   int64_t numPanels = llvm::divideCeil(n, panel);
@@ -33,8 +36,10 @@ static void packGeneric(PackOp pack, const ef::HostTensor &from, ef::HostTensor 
   for (int64_t tap = 0; tap < static_cast<int64_t>(pack.getTaps()); ++tap)
     for (int64_t column = 0; column < n; ++column)
       for (int64_t i = 0; i < k; ++i) {
-        int64_t source = tap * strides[0] + i * strides[1] + column * strides[2];
-        int64_t target = ((tap * numPanels + column / panel) * k + i) * panel + column % panel;
+        int64_t source =
+            tap * strides[0] + i * strides[1] + column * strides[2];
+        int64_t target = ((tap * numPanels + column / panel) * k + i) * panel +
+                         column % panel;
         if (isFloat)
           to.setFloat(target, from.getFloat(source));
         else
@@ -42,11 +47,13 @@ static void packGeneric(PackOp pack, const ef::HostTensor &from, ef::HostTensor 
       }
 }
 
-llvm::Expected<ef::HostTensor> efc::cpu::evaluateConstant(Value value, ef::WeightStore &store) {
+llvm::Expected<ef::HostTensor>
+efc::cpu::evaluateConstant(Value value, ef::WeightStore &store) {
   auto pack = value.getDefiningOp<PackOp>();
   if (!pack)
     return store.evaluate(value);
-  llvm::Expected<ef::HostTensor> input = evaluateConstant(pack.getInput(), store);
+  llvm::Expected<ef::HostTensor> input =
+      evaluateConstant(pack.getInput(), store);
   if (!input)
     return input;
   auto type = cast<RankedTensorType>(pack.getResult().getType());
@@ -54,8 +61,10 @@ llvm::Expected<ef::HostTensor> efc::cpu::evaluateConstant(Value value, ef::Weigh
   Type element = type.getElementType();
   const char *from = input->getBytes().data();
   bool aligned = reinterpret_cast<uintptr_t>(from) % 4 == 0;
-  if (element == input->getElementType() && element.getIntOrFloatBitWidth() == 32 && aligned)
-    packInto(pack, reinterpret_cast<const uint32_t *>(from), reinterpret_cast<uint32_t *>(result.getMutableBytes().data()));
+  if (element == input->getElementType() &&
+      element.getIntOrFloatBitWidth() == 32 && aligned)
+    packInto(pack, reinterpret_cast<const uint32_t *>(from),
+             reinterpret_cast<uint32_t *>(result.getMutableBytes().data()));
   else
     packGeneric(pack, *input, result);
   return result;

@@ -13,7 +13,8 @@ namespace efc::cpu {
 #define GEN_PASS_REGISTRATION
 #include "targets/cpu/Passes.h.inc"
 
-/// Kernels (func over memrefs) to the LLVM dialect, wrapped for the runtime. @main must not be in the module any more.
+/// Kernels (func over memrefs) to the LLVM dialect, wrapped for the runtime.
+/// @main must not be in the module any more.
 void buildKernelLoweringPipeline(mlir::OpPassManager &pm);
 
 } // namespace efc::cpu

@@ -21,7 +21,8 @@ using namespace efc::cpu;
 static constexpr int64_t kAlignment = 64;
 
 namespace {
-/// A tensor of the arena. Live from launch `first`, which writes it, to launch `last`, the last one that reads it; both included.
+/// A tensor of the arena. Live from launch `first`, which writes it, to launch
+/// `last`, the last one that reads it; both included.
 struct LiveRange {
   Value value;
   int64_t bytes = 0;
@@ -33,7 +34,9 @@ struct LiveRange {
 
 static int64_t bytesOf(Value value) {
   auto type = cast<RankedTensorType>(value.getType());
-  return llvm::alignTo(type.getNumElements() * ef::getElementBytes(type.getElementType()), kAlignment);
+  return llvm::alignTo(type.getNumElements() *
+                           ef::getElementBytes(type.getElementType()),
+                       kAlignment);
 }
 
 static SmallVector<LiveRange> collectLiveRanges(func::FuncOp main) {
@@ -61,7 +64,8 @@ static SmallVector<LiveRange> collectLiveRanges(func::FuncOp main) {
   return ranges;
 }
 
-/// Largest first, each at the lowest offset where nothing that lives at the same time is.
+/// Largest first, each at the lowest offset where nothing that lives at the
+/// same time is.
 static int64_t placeRanges(MutableArrayRef<LiveRange *> ranges) {
   llvm::sort(ranges, [](LiveRange *a, LiveRange *b) {
     return a->bytes != b->bytes ? a->bytes > b->bytes : a->first < b->first;
@@ -79,7 +83,11 @@ static int64_t placeRanges(MutableArrayRef<LiveRange *> ranges) {
     }
     range->offset = offset;
     arena = std::max(arena, offset + range->bytes);
-    placed.insert(llvm::upper_bound(placed, range, [](LiveRange *a, LiveRange *b) { return a->offset < b->offset; }), range);
+    placed.insert(llvm::upper_bound(placed, range,
+                                    [](LiveRange *a, LiveRange *b) {
+                                      return a->offset < b->offset;
+                                    }),
+                  range);
   }
   return arena;
 }
@@ -114,7 +122,8 @@ struct PlanMemory : efc::cpu::impl::EfcCpuPlanMemoryBase<PlanMemory> {
 
     llvm::DenseMap<Value, int64_t> offsets;
     for (LiveRange &range : ranges)
-      offsets[range.value] = range.output < 0 ? range.offset : -1 - range.output;
+      offsets[range.value] =
+          range.output < 0 ? range.offset : -1 - range.output;
     Builder builder(&getContext());
     for (auto dispatch : main.getOps<DispatchOp>()) {
       SmallVector<int64_t> places;
