@@ -21,12 +21,9 @@ namespace efc {
 /// constant. For a pass manager of modules.
 void buildCanonicalizePipeline(mlir::OpPassManager &pm);
 
-/// Phase `fused`: channels-last activations, then one operation per kernel. With
-/// `report`, a remark says what was fused. For a pass manager of modules.
-void buildFusePipeline(mlir::OpPassManager &pm, bool report = false);
-
-/// Phase `fused`: channels-last, then one operation a kernel. `report` prints
-/// what was fused; `unfused` leaves every operation a kernel of its own.
+/// Phase `fused`: channels-last, then one operation a kernel. `report` emits a
+/// remark on what was fused; `unfused` leaves every operation a kernel of its
+/// own. For a pass manager of modules.
 void buildFusePipeline(mlir::OpPassManager &pm, bool report = false,
                        bool unfused = false);
 

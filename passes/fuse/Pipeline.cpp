@@ -5,7 +5,8 @@
 
 using namespace mlir;
 
-void efc::buildFusePipeline(OpPassManager &pm, bool report) {
+void efc::buildFusePipeline(OpPassManager &pm, bool report,
+                             bool unfused) {
   OpPassManager &func = pm.nest<func::FuncOp>();
   func.addPass(createEfcPropagateLayout());
   func.addPass(createCanonicalizerPass());
@@ -13,5 +14,6 @@ void efc::buildFusePipeline(OpPassManager &pm, bool report) {
   func.addPass(createCSEPass());
   EfcFuseKernelsOptions options;
   options.report = report;
+  options.epilogues = options.elementwise = !unfused;
   func.addPass(createEfcFuseKernels(options));
 }
