@@ -10,9 +10,10 @@ import onnx
 import pytest
 import torch
 from conftest import Run
+from transformers import CLIPTokenizer
+
 from edgefusion import UserError, accuracy, reference
 from edgefusion.export import bundle, onnx_export, sources, tokenizer_files
-from transformers import CLIPTokenizer
 
 MODELS = ("text_encoder", "unet", "vae_decoder")
 
@@ -127,7 +128,7 @@ def test_foreign_folder_is_not_replaced(tmp_path: Path) -> None:
 def test_accuracy_measures() -> None:
     reference_values = np.array([3.0, 4.0])
     assert accuracy.sqnr_db(reference_values, reference_values) == np.inf
-    assert accuracy.sqnr_db(reference_values, reference_values + [0.0, 0.5]) == pytest.approx(20.0)
+    assert accuracy.sqnr_db(reference_values, np.array([3.0, 4.5])) == pytest.approx(20.0)
     assert accuracy.sqnr_db(reference_values, np.array([3.0, np.nan])) == -np.inf
     assert accuracy.largest_error(reference_values, np.array([3.0, np.nan])) == np.inf
     assert accuracy.psnr_db(np.zeros(4), np.full(4, 25.5)) == pytest.approx(20.0)

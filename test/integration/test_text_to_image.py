@@ -1,4 +1,4 @@
-"""From a prompt to a picture: the runtime's pipeline against diffusers' latent consistency pipeline on the same weights and seed."""
+"""From a prompt to a picture: the runtime's pipeline against diffusers' on the same weights and seed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pytest
 import torch
 from conftest import BUILD, Run
 from diffusers import LatentConsistencyModelPipeline
-from edgefusion import TextToImage, accuracy
 from PIL import Image
+
+from edgefusion import TextToImage, accuracy
 
 PROMPT = "a lighthouse on a cliff at dusk, oil painting"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Run
+
 from edgefusion import Session, accuracy, reference, verify
 
 MODELS = ("text_encoder", "unet", "vae_decoder")

@@ -29,6 +29,9 @@ NEWEST_OPSET = {
     "torchscript": torch.onnx._constants.ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET,
 }
 
+#: The oldest one: what torch's function library is written in, and the oldest that the compiler reads.
+OLDEST_OPSET = {"dynamo": 18, "torchscript": 9}
+
 #: A model with more bytes of weights than this keeps them in a file beside it.
 _EXTERNAL_DATA_BYTES = 1 << 20
 #: Smaller tensors stay in the model, where shape code can be read without opening the data file.
@@ -152,7 +155,11 @@ def _save(model: onnx_ir.Model, path: Path) -> None:
 
 def export_network(network: Network, path: Path, exporter: str, opset: int | None) -> None:
     """Writes `network` to `path`, and its weights to `path` + "_data" when they are large."""
-    opset = opset or NEWEST_OPSET[exporter]
+    opset = NEWEST_OPSET[exporter] if opset is None else opset
+    if not OLDEST_OPSET[exporter] <= opset <= NEWEST_OPSET[exporter]:
+        raise UserError(
+            f"torch's {exporter} exporter does not write opset {opset}; choose one from {OLDEST_OPSET[exporter]} to {NEWEST_OPSET[exporter]}"
+        )
     arguments = tuple(network.inputs.values())
     common = {"input_names": list(network.inputs), "output_names": [network.output], "opset_version": opset}
     with torch.no_grad(), _quiet(), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
