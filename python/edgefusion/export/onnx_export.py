@@ -156,10 +156,9 @@ def _save(model: onnx_ir.Model, path: Path) -> None:
 def export_network(network: Network, path: Path, exporter: str, opset: int | None) -> None:
     """Writes `network` to `path`, and its weights to `path` + "_data" when they are large."""
     opset = NEWEST_OPSET[exporter] if opset is None else opset
-    if not OLDEST_OPSET[exporter] <= opset <= NEWEST_OPSET[exporter]:
-        raise UserError(
-            f"torch's {exporter} exporter does not write opset {opset}; choose one from {OLDEST_OPSET[exporter]} to {NEWEST_OPSET[exporter]}"
-        )
+    oldest, newest = OLDEST_OPSET[exporter], NEWEST_OPSET[exporter]
+    if not oldest <= opset <= newest:
+        raise UserError(f"torch's {exporter} exporter does not write opset {opset}; choose one from {oldest} to {newest}")
     arguments = tuple(network.inputs.values())
     common = {"input_names": list(network.inputs), "output_names": [network.output], "opset_version": opset}
     with torch.no_grad(), _quiet(), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
