@@ -6,6 +6,7 @@
 // shapes of all tensors with as many elements as the result, so that reshapes
 // inside the kernel cost nothing.
 #include "targets/cpu/kernels/ElementwiseLoop.h"
+#include "targets/cpu/kernels/ElementwiseTimestep.h"
 #include "targets/cpu/kernels/Kernels.h"
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
@@ -327,6 +328,8 @@ void Plan::emit(KernelBuilder &b) const {
 Lowered efc::cpu::lowerElementwise(const KernelView &view, OpBuilder &main,
                                    DispatchBuilder &dispatches,
                                    const KernelOptions &) {
+  if (isa_and_nonnull<ef::TimestepEmbeddingOp>(view.anchor))
+    return lowerTimestepEmbedding(view, main, dispatches);
   if (view.anchor && !isa<ef::GegluOp>(view.anchor))
     return std::nullopt;
   Plan plan(view);

@@ -14,22 +14,12 @@ using namespace mlir;
 using namespace efc;
 using namespace efc::cpu;
 
-template <typename T>
-static Value createTableOf(OpBuilder &main, Location loc, ArrayRef<T> values,
-                           Type elementType) {
-  auto type =
-      RankedTensorType::get({static_cast<int64_t>(values.size())}, elementType);
-  return ef::ConstantOp::create(main, loc, type,
-                                DenseElementsAttr::get<T>(type, values));
-}
-
 Value efc::cpu::createTable(OpBuilder &main, Location loc,
                             ArrayRef<int32_t> values) {
-  return createTableOf<int32_t>(main, loc, values, main.getI32Type());
-}
-Value efc::cpu::createTable(OpBuilder &main, Location loc,
-                            ArrayRef<float> values) {
-  return createTableOf<float>(main, loc, values, main.getF32Type());
+  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())},
+                                    main.getI32Type());
+  return ef::ConstantOp::create(main, loc, type,
+                                DenseElementsAttr::get<int32_t>(type, values));
 }
 
 namespace {

@@ -10,8 +10,6 @@ namespace efc::cpu {
 /// A constant of @main that a kernel reads: shape [values.size()].
 mlir::Value createTable(mlir::OpBuilder &main, mlir::Location loc,
                         llvm::ArrayRef<int32_t> values);
-mlir::Value createTable(mlir::OpBuilder &main, mlir::Location loc,
-                        llvm::ArrayRef<float> values);
 
 /// result[i, j, ...] = input[sources[0][i], sources[1][j], ...], or the filling
 /// where one of the sources is -1.
