@@ -27,6 +27,131 @@ def EfcFoldConstants : Pass<"efc-fold-constants", "::mlir::func::FuncOp"> {
   let statistics = [Statistic<"numFolded", "folded", "Operations replaced by their value">];
 }
 
+def EfcSimplify : Pass<"efc-simplify", "::mlir::func::FuncOp"> {
+  let summary = "Make equal things look equal";
+  let description = [{
+    Chains of reshapes and transposes become the shortest chain of the same effect, slices of concatenations become slices of an operand,
+    broadcasts that an element-wise operation does by itself go away, a transpose of the last two dimensions becomes a flag of the matrix product,
+    constants move to the right, squares and divisions by powers of two become products (which changes no bit).
+
+    Before:
+    ```mlir
+    %0 = ef.reshape %x : (tensor<1x64x8xf32>) -> tensor<1x64x2x4xf32>
+    %1 = ef.transpose %0 {permutation = array<i64: 0, 2, 1, 3>} : (tensor<1x64x2x4xf32>) -> tensor<1x2x64x4xf32>
+    %2 = ef.reshape %1 : (tensor<1x2x64x4xf32>) -> tensor<2x64x4xf32>
+    %3 = ef.reshape %2 : (tensor<2x64x4xf32>) -> tensor<1x2x64x4xf32>
+    %4 = ef.transpose %3 {permutation = array<i64: 0, 2, 1, 3>} : (tensor<1x2x64x4xf32>) -> tensor<1x64x2x4xf32>
+    %5 = ef.reshape %4 : (tensor<1x64x2x4xf32>) -> tensor<64x8xf32>
+    ```
+    After:
+    ```mlir
+    %5 = ef.reshape %x : (tensor<1x64x8xf32>) -> tensor<64x8xf32>
+    ```
+  }];
+  let statistics = [Statistic<"numRemoved", "removed", "Operations fewer than before">];
+}
+
+def EfcRaiseActivations : Pass<"efc-raise-activations", "::mlir::func::FuncOp"> {
+  let summary = "Recognise activation functions in their element-wise parts";
+  let description = [{
+    SiLU, quick GELU, GELU (by erf or tanh), mish, hard-swish, sigmoid and softplus, in any order and association of their multiplications;
+    then the gated linear units: the first half of the last dimension times an activation of the second half is `ef.geglu`.
+
+    Before:
+    ```mlir
+    %0 = ef.unary sigmoid %x : (tensor<4xf32>) -> tensor<4xf32>
+    %1 = ef.binary mul %x, %0 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    ```
+    After:
+    ```mlir
+    %1 = ef.unary silu %x : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numActivations", "activations", "Activation functions recognised">,
+    Statistic<"numGeglus", "geglus", "Gated linear units recognised">];
+}
+
+def EfcRaiseNorms : Pass<"efc-raise-norms", "::mlir::func::FuncOp"> {
+  let summary = "Recognise group, layer and RMS normalisation";
+  let description = [{
+    Exporters write group normalisation as instance normalisation of the groups between two reshapes, followed by a product and a sum for each
+    channel. Layer normalisation arrives as means, differences, squares and roots; without the difference it is RMS normalisation.
+
+    Before:
+    ```mlir
+    %0 = ef.reshape %x : (tensor<1x32x8x8xf32>) -> tensor<1x4x512xf32>
+    %1 = ef.group_norm %0, %ones, %zeros {groups = 4 : i64, epsilon = 1.0e-5 : f64} : (tensor<1x4x512xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<1x4x512xf32>
+    %2 = ef.reshape %1 : (tensor<1x4x512xf32>) -> tensor<1x32x8x8xf32>
+    %3 = ef.binary mul %2, %scale : (tensor<1x32x8x8xf32>, tensor<32x1x1xf32>) -> tensor<1x32x8x8xf32>
+    %4 = ef.binary add %3, %bias : (tensor<1x32x8x8xf32>, tensor<32x1x1xf32>) -> tensor<1x32x8x8xf32>
+    ```
+    After:
+    ```mlir
+    %s = ef.reshape %scale : (tensor<32x1x1xf32>) -> tensor<32xf32>
+    %b = ef.reshape %bias : (tensor<32x1x1xf32>) -> tensor<32xf32>
+    %4 = ef.group_norm %x, %s, %b {groups = 4 : i64, epsilon = 1.0e-5 : f64} : (tensor<1x32x8x8xf32>, tensor<32xf32>, tensor<32xf32>) -> tensor<1x32x8x8xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numGroupNorms", "group-norms", "Group normalisations recognised">,
+    Statistic<"numLayerNorms", "layer-norms", "Layer and RMS normalisations recognised">];
+}
+
+def EfcRaiseTimestepEmbedding : Pass<"efc-raise-timestep-embedding", "::mlir::func::FuncOp"> {
+  let summary = "Recognise the sinusoidal embedding of the timestep";
+  let description = [{
+    The concatenation of sine and cosine (in either order) of a column of timesteps times a row of constant frequencies.
+
+    Before:
+    ```mlir
+    %0 = ef.reshape %t : (tensor<1xf32>) -> tensor<1x1xf32>
+    %1 = ef.binary mul %0, %f : (tensor<1x1xf32>, tensor<1x16xf32>) -> tensor<1x16xf32>
+    %2 = ef.unary sin %1 : (tensor<1x16xf32>) -> tensor<1x16xf32>
+    %3 = ef.unary cos %1 : (tensor<1x16xf32>) -> tensor<1x16xf32>
+    %4 = ef.concat %3, %2 {axis = 1 : i64} : (tensor<1x16xf32>, tensor<1x16xf32>) -> tensor<1x32xf32>
+    ```
+    After:
+    ```mlir
+    %0 = ef.reshape %t : (tensor<1xf32>) -> tensor<1xf32>
+    %1 = ef.reshape %f : (tensor<1x16xf32>) -> tensor<16xf32>
+    %4 = ef.timestep_embedding %0, %1 {flip, scale = 1.0 : f64} : (tensor<1xf32>, tensor<16xf32>) -> tensor<1x32xf32>
+    ```
+  }];
+  let statistics = [Statistic<"numEmbeddings", "embeddings", "Timestep embeddings recognised">];
+}
+
+def EfcRaiseAttention : Pass<"efc-raise-attention", "::mlir::func::FuncOp"> {
+  let summary = "Recognise attention around a softmax";
+  let description = [{
+    Two matrix products around a softmax, with scales anywhere before it, added or boolean masks, casts, and a guard against NaN after it, become one
+    `ef.attention` on tokens whose columns are the heads side by side. How exporters split and merge heads does not matter: any reshapes and
+    transposes around the products, also with batch and heads merged into one dimension or with channels before tokens, are seen as one
+    permutation and rebuilt; what the attention does not need is simplified away. A softmax between two products that does not match gets a remark with the reason.
+
+    Before:
+    ```mlir
+    %q = ef.reshape %0 : (tensor<1x64x32xf32>) -> tensor<1x64x4x8xf32>
+    %qt = ef.transpose %q {permutation = array<i64: 0, 2, 1, 3>} : (tensor<1x64x4x8xf32>) -> tensor<1x4x64x8xf32>
+    ...
+    %s = ef.matmul %qt, %kt {transpose_b} : (tensor<1x4x64x8xf32>, tensor<1x4x77x8xf32>) -> tensor<1x4x64x77xf32>
+    %t = ef.binary mul %s, %scale : (tensor<1x4x64x77xf32>, tensor<f32>) -> tensor<1x4x64x77xf32>
+    %p = ef.softmax %t {axis = 3 : i64} : (tensor<1x4x64x77xf32>) -> tensor<1x4x64x77xf32>
+    %o = ef.matmul %p, %vt : (tensor<1x4x64x77xf32>, tensor<1x4x77x8xf32>) -> tensor<1x4x64x8xf32>
+    %ot = ef.transpose %o {permutation = array<i64: 0, 2, 1, 3>} : (tensor<1x4x64x8xf32>) -> tensor<1x64x4x8xf32>
+    %y = ef.reshape %ot : (tensor<1x64x4x8xf32>) -> tensor<1x64x32xf32>
+    ```
+    After (and `efc-simplify`):
+    ```mlir
+    %y = ef.attention %0, %1, %2 {heads = 4 : i64, kv_heads = 4 : i64, scale = 0.35355339059327379 : f64}
+        : (tensor<1x64x32xf32>, tensor<1x77x32xf32>, tensor<1x77x32xf32>) -> tensor<1x64x32xf32>
+    ```
+  }];
+  let statistics = [
+    Statistic<"numAttentions", "attentions", "Attentions recognised">,
+    Statistic<"numNearMisses", "near-misses", "Softmaxes between two products that did not match">];
+}
+
 //===--- Phase fused ----------------------------------------------------------------------------------------------------------------===//
 
 def EfcPropagateLayout : Pass<"efc-propagate-layout", "::mlir::func::FuncOp"> {
