@@ -2,40 +2,22 @@
 // the public face; this file converts between NumPy arrays and the runtime's
 // byte buffers, releases the interpreter lock while kernels run, and turns
 // statuses into exceptions.
+#include "python/bindings/Efrt.h"
+
 #include "efrt/Session.h"
-#include "efrt/Status.h"
 
 #include <pybind11/functional.h>
 #include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <cstring>
 #include <optional>
-#include <stdexcept>
 
 namespace py = pybind11;
+using namespace edgefusion;
 using efrt::DType;
 using efrt::Session;
 using efrt::TensorInfo;
-
-namespace {
-/// Becomes Python's edgefusion._efrt.RuntimeFailure.
-struct RuntimeFailure : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-} // namespace
-
-static void check(const efrt::Status &status) {
-  if (!status.ok())
-    throw RuntimeFailure(status.message());
-}
-
-template <typename T> static T take(efrt::Result<T> result) {
-  if (!result)
-    check(result.status());
-  return std::move(*result);
-}
 
 /// NumPy's name of `dtype`; bf16 has none and travels as uint16.
 static py::dtype toNumpy(DType dtype) {
@@ -99,21 +81,9 @@ static void setInput(Session &session, size_t index, const py::array &array) {
                           static_cast<size_t>(buffer.size * buffer.itemsize)}));
 }
 
-/// Runs, asking Python between launches whether Ctrl-C was pressed.
 static void run(Session &session) {
-  efrt::Status status;
-  bool interrupted = false;
-  {
-    py::gil_scoped_release release;
-    status = session.run([&] {
-      py::gil_scoped_acquire acquire;
-      interrupted = interrupted || PyErr_CheckSignals() != 0;
-      return interrupted;
-    });
-  }
-  if (interrupted)
-    throw py::error_already_set();
-  check(status);
+  check(runInterruptibly(
+      [&](auto &cancelled) { return session.run(cancelled); }));
 }
 
 /// Runs with `observe(name, node, op, array)` called for each result of each
@@ -204,4 +174,5 @@ PYBIND11_MODULE(_efrt, module) {
   py::register_exception<RuntimeFailure>(module, "RuntimeFailure",
                                          PyExc_RuntimeError);
   bindSession(module);
+  bindTextToImage(module);
 }
