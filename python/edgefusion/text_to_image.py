@@ -61,7 +61,7 @@ class Picture:
 class TextToImage:
     """The text encoder, U-Net and VAE decoder of the bundle in `folder`, ready to run.
 
-    `threads` share each kernel launch (0: one a core). With `low_memory` each network is loaded when needed and dropped after use.
+    `threads` share each kernel launch (0: one a core). With `low_memory` each network is loaded when needed and then dropped.
     Not for use by two threads at a time.
     """
 
