@@ -10,12 +10,8 @@ int main(int argc, char **argv) {
   try {
     std::error_code ignored;
     bool isBundle = argc > 1 && std::filesystem::is_directory(argv[1], ignored);
-#ifdef EFRUN_HAS_PROMPT_MODE
-    if (isBundle)
-      return efrun::runPromptMode(argc, argv);
-#endif
-    (void)isBundle;
-    return efrun::runModelMode(argc, argv);
+    return isBundle ? efrun::runPromptMode(argc, argv)
+                    : efrun::runModelMode(argc, argv);
   } catch (const std::exception &error) {
     std::fprintf(stderr, "efrun: error: %s\n", error.what());
     return 1;
