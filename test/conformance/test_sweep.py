@@ -1,0 +1,74 @@
+"""Random cases of every family of kernels, compiled and run, against ONNX Runtime.
+
+EFC_SWEEP_SEED (default 0) chooses the cases. A failure names the case; the model and its inputs stay in the test's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from sweep_cases import FAMILIES, Case, build_model, make_cases
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("EFC_BUILD_DIR", REPOSITORY / "build")).resolve()
+sys.path.insert(0, str(REPOSITORY / "python"))
+
+from edgefusion.accuracy import sqnr_db  # noqa: E402
+
+SEED = int(os.environ.get("EFC_SWEEP_SEED", "0"))
+
+
+def run_tool(name: str, *arguments: object) -> None:
+    command = [str(BUILD / "bin" / name), *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=1200, check=False)
+    assert result.returncode == 0, f"{name} failed ({result.returncode}):\n{result.stderr[-4000:]}"
+
+
+def reference(path: Path, cases: list[Case]) -> list[np.ndarray]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    inputs = {name: value for case in cases for name, value in case.inputs.items()}
+    return session.run([case.output for case in cases], inputs)
+
+
+def compiled(path: Path, cases: list[Case], *flags: str) -> list[np.ndarray]:
+    """The outputs of the compiled model, run with two threads."""
+    artifact = path.with_suffix(".efa")
+    run_tool("efc", path, "-o", artifact, "--cpu=host", *flags)
+    arguments: list[object] = [artifact, "--threads", 2, "--output-dir", path.parent / "out"]
+    for case in cases:
+        for name, value in case.inputs.items():
+            np.save(path.parent / f"{name}.npy", value)
+            arguments += ["--input", f"{name}={path.parent / name}.npy"]
+    run_tool("efrun", *arguments)
+    return [np.load(path.parent / "out" / f"{case.output}.npy") for case in cases]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_family(name: str, tmp_path: Path) -> None:
+    cases = make_cases(name, SEED)
+    path = tmp_path / f"{name}.onnx"
+    onnx.save(build_model(cases), path)
+    print(f"{name}: {len(cases)} cases of seed {SEED} in {tmp_path}")
+    failures = []
+    for case, expected, value in zip(cases, reference(path, cases), compiled(path, cases), strict=True):
+        if value.shape != expected.shape or value.dtype != expected.dtype:
+            failures.append(f"{case.prefix}: {value.dtype}{value.shape} for {expected.dtype}{expected.shape}: {case.description}")
+            continue
+        quality = sqnr_db(expected, value)
+        if quality < case.threshold_db:
+            failures.append(f"{case.prefix}: {quality:.1f} dB, needs {case.threshold_db}: {case.description}")
+    assert not failures, f"seed {SEED}, {len(failures)} of {len(cases)}:\n" + "\n".join(failures)
