@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,69 @@ def guidance_cases() -> list[dict[str, Any]]:
     return cases
 
 
+class FakeUnet(torch.nn.Module):
+    """A formula in place of a network, in which every input shows; the unit tests have the same one."""
+
+    def __init__(self, size: int, guidance_dim: int) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(sample_size=size, in_channels=4, time_cond_proj_dim=guidance_dim)
+        self.dtype, self.device = torch.float32, torch.device("cpu")
+
+    def forward(self, sample, timestep, timestep_cond, encoder_hidden_states, **_):  # noqa: ANN001, ANN003, ANN201
+        position = torch.arange(encoder_hidden_states.numel(), dtype=torch.float64)
+        weighted = (encoder_hidden_states.double().flatten() * torch.cos(position)).mean()
+        bias = 0.1 * torch.sin(timestep.double() / 100) + weighted + 0.2 * timestep_cond.double().mean()
+        return ((torch.tanh(sample.double()) * 0.7 + bias).float(),)
+
+
+class FakeVae(torch.nn.Module):
+    """The first three channels, squashed, each value twice in both directions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(scaling_factor=0.18215, block_out_channels=[1, 1], force_upcast=False)
+        self.dtype, self.device = torch.float32, torch.device("cpu")
+
+    def decode(self, latent, **_):  # noqa: ANN001, ANN003, ANN201
+        small = torch.tanh(latent[:, :3].double() * 0.1) * 1.2
+        return (small.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3).float(),)
+
+
+def pipeline_runs() -> list[dict[str, Any]]:
+    """diffusers' own pipeline over the two formulas, from given hidden states to pixels."""
+    size, guidance_dim, length, width = 4, 8, 5, 3
+    pipeline = LatentConsistencyModelPipeline(
+        FakeVae(), None, None, FakeUnet(size, guidance_dim), LCMScheduler(), None, None, requires_safety_checker=False
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    states = torch.sin(torch.arange(length * width, dtype=torch.float64)).float().reshape(1, length, width)
+    runs = []
+    for steps, seed, guidance, given in ((1, 0, 8.0, False), (2, 7, 8.0, False), (4, 3, 1.5, False), (8, 5, 8.5, True)):
+        latents = torch.cos(torch.arange(4 * size * size, dtype=torch.float64)).float().reshape(1, 4, size, size)
+        arguments = {
+            "prompt_embeds": states,
+            "num_inference_steps": steps,
+            "guidance_scale": guidance,
+            "latents": latents if given else None,
+        }
+
+        def run(kind: str, seed: int = seed, arguments: dict[str, Any] = arguments) -> Any:  # noqa: ANN401
+            generator = torch.Generator("cpu").manual_seed(seed)
+            return pipeline(**arguments, generator=generator, output_type=kind).images
+
+        runs.append(
+            {
+                "steps": steps,
+                "seed": seed,
+                "guidance": guidance,
+                "initial_latents": bits(latents) if given else [],
+                "latents": bits(run("latent")),
+                "pixels": np.asarray(run("pil")[0]).flatten().tolist(),
+            }
+        )
+    return runs
+
+
 def main() -> None:
     data = {
         "producer": "generate-pipeline-data.py",
@@ -106,6 +170,7 @@ def main() -> None:
         "trajectories": [trajectory(kind, n) for kind in ("epsilon", "sample", "v_prediction") for n in (1, 2, 4)]
         + [trajectory("epsilon", n) for n in (3, 5, 6, 7, 8)],
         "guidance": guidance_cases(),
+        "pipeline": pipeline_runs(),
     }
     path = Path(__file__).with_name("pipeline.json")
     path.write_text(json.dumps(data, separators=(",", ":")) + "\n")
