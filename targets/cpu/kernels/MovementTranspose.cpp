@@ -11,6 +11,9 @@ using namespace mlir;
 using namespace efc::cpu;
 
 static constexpr int64_t kBlock = 64;
+/// Below this, few elements would be in whole tiles. The same for every
+/// variant, because all of them share one list of launches.
+static constexpr int64_t kMinExtent = 16;
 
 namespace {
 struct TransposeKernel {
@@ -142,9 +145,8 @@ Value efc::cpu::emitTiledTranspose(const KernelView &view, Value input,
       shape, accesses[0], accesses[1],
       static_cast<size_t>(innermost - accesses[0].strides.begin()),
       getStorageType(type.getElementType())};
-  int64_t lanes = dispatches.variant.lanes;
   if (type.getNumElements() == 0 || kernel.readInner == kernel.writeInner() ||
-      shape[kernel.readInner] < lanes || shape.back() < lanes)
+      shape[kernel.readInner] < kMinExtent || shape.back() < kMinExtent)
     return {};
   Launch launch{view.root->getLoc(), "transpose", view.label(),
                 view.key(),          {input},     {type}};
