@@ -28,7 +28,7 @@ struct Importer::TensorData {
 };
 
 static Error makeError(const llvm::Twine &message) {
-  return llvm::createStringError(std::errc::invalid_argument, message);
+  return llvm::createStringError(message);
 }
 
 Expected<Type> Importer::getElementType(int64_t onnxType) {

@@ -223,9 +223,8 @@ bool SkeletonWriter::write(Message kind, StringRef bytes, std::string &out,
 
 llvm::Expected<OnnxFile> OnnxFile::open(StringRef path) {
   auto fail = [&](const llvm::Twine &reason) {
-    return llvm::createStringError(std::errc::invalid_argument,
-                                   "cannot read the model '" + path +
-                                       "': " + reason);
+    return llvm::createStringError("cannot read the model '" + path +
+                                   "': " + reason);
   };
   OnnxFile file;
   llvm::SmallString<256> real;
