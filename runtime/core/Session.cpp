@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstring>
 #include <new>
+#include <stdexcept>
 
 using namespace efrt;
 

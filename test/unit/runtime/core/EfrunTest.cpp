@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 using namespace efrt;
@@ -150,6 +151,17 @@ TEST_F(EfrunTest, FullDiskIsASentenceAndLeavesNothing) {
       outcome.text,
       HasSubstr(
           "efrun: error: cannot write '/dev/full': No space left on device"));
+}
+
+TEST_F(EfrunTest, InterruptLeavesNothing) {
+  std::string command =
+      "cd " + folder.path +
+      " && timeout --preserve-status -s INT 0.5 " EFRT_TEST_EFRUN
+      " model.efa --random-inputs 0 --repeat 1000000 "
+      "--output-dir out --json report.json >log 2>&1";
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 130);
+  EXPECT_FALSE(std::filesystem::exists(folder.file("out")));
+  EXPECT_FALSE(std::filesystem::exists(folder.file("report.json")));
 }
 
 TEST_F(EfrunTest, HelpSucceeds) {
