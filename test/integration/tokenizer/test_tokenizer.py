@@ -6,18 +6,18 @@ The tool reads its prompts from a bundle's vocabulary, which is made here from C
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 transformers = pytest.importorskip("transformers")
+
+Run = Callable[..., subprocess.CompletedProcess]
 
 ROOT = Path(__file__).resolve().parents[3]
 SEED = 20240418
@@ -143,7 +143,6 @@ def prompts() -> list[str]:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    sys.path.insert(0, str(ROOT / "python"))
     tokenizer_files = pytest.importorskip("edgefusion.export.tokenizer_files")
     folder = tmp_path_factory.mktemp("bundle")
     (folder / "tokenizer").mkdir()
@@ -152,23 +151,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def efrun() -> Path:
-    """The tool of the build folder that EFC_BUILD_DIR names, by default build/."""
-    path = Path(os.environ.get("EFC_BUILD_DIR", ROOT / "build")) / "bin" / "efrun"
-    if not path.exists():
-        pytest.skip(f"{path} is not built")
-    return path
-
-
-def tokenize(bundle: Path, texts: list[str]) -> list[dict[str, list[int]]]:
+def tokenize(efrun: Run, bundle: Path, texts: list[str]) -> list[dict[str, list[int]]]:
     lines = bundle / "prompts.jsonl"
     lines.write_text("".join(json.dumps(text) + "\n" for text in texts))
-    command = [efrun(), bundle, "--tokenize-lines", lines]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [json.loads(line) for line in output.splitlines()]
+    run = efrun(bundle, "--tokenize-lines", lines)
+    assert run.returncode == 0, run.stderr
+    return [json.loads(line) for line in run.stdout.splitlines()]
 
 
-def test_agrees_with_transformers(bundle: Path) -> None:
+def test_agrees_with_transformers(efrun: Run, bundle: Path) -> None:
     texts = prompts()
     assert len(texts) >= 10_000
     reference = transformers.CLIPTokenizer(
@@ -178,7 +169,7 @@ def test_agrees_with_transformers(bundle: Path) -> None:
     )
     expected_tokens = reference(texts, add_special_tokens=False).input_ids
     expected_ids = reference(texts, padding="max_length", truncation=True, max_length=MAX_LENGTH).input_ids
-    results = tokenize(bundle, texts)
+    results = tokenize(efrun, bundle, texts)
     assert len(results) == len(texts)
     wrong = [
         text
@@ -195,10 +186,10 @@ def test_tables_are_current() -> None:
     subprocess.run([sys.executable, script, "--check"], check=True)
 
 
-def test_bad_line_is_one_sentence(bundle: Path) -> None:
+def test_bad_line_is_one_sentence(efrun: Run, bundle: Path) -> None:
     lines = bundle / "bad.jsonl"
     lines.write_text('"fine"\n{"not": "a string"}\n')
-    run = subprocess.run([efrun(), bundle, "--tokenize-lines", lines], capture_output=True, text=True)
+    run = efrun(bundle, "--tokenize-lines", lines)
     assert run.returncode == 1
     assert run.stderr.count("\n") == 1
     assert "line 2" in run.stderr
