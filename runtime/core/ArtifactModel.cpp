@@ -20,6 +20,10 @@ static bool readType(efc::fb::DType dtype,
   if (dtype > efc::fb::DType::MAX)
     return false;
   info.dtype = static_cast<DType>(dtype);
+  // FlatBuffers' verifier checks the alignment of a vector, not of its
+  // elements.
+  if (shape && reinterpret_cast<uintptr_t>(shape->Data()) % sizeof(int64_t))
+    return false;
   uint64_t bytes = sizeOf(info.dtype);
   bool isEmpty = false;
   for (size_t i = 0; i < length(shape); ++i) {
