@@ -173,7 +173,7 @@ def EfcPropagateLayout : Pass<"efc-propagate-layout", "::mlir::func::FuncOp"> {
     After:
     ```mlir
     %0 = ef.transpose %x {permutation = array<i64: 0, 2, 3, 1>} : (tensor<1x3x8x8xf32>) -> tensor<1x8x8x3xf32>
-    %1 = ef.conv %0, %w {layout = channels_last, ...} : (tensor<1x8x8x3xf32>, tensor<4x3x1x1xf32>) -> tensor<1x8x8x4xf32>
+    %1 = ef.conv %0, %w {layout = #ef<layout channels_last>, ...} : (tensor<1x8x8x3xf32>, tensor<4x3x1x1xf32>) -> tensor<1x8x8x4xf32>
     %2 = ef.unary silu %1 : (tensor<1x8x8x4xf32>) -> tensor<1x8x8x4xf32>
     %3 = ef.transpose %2 {permutation = array<i64: 0, 3, 1, 2>} : (tensor<1x8x8x4xf32>) -> tensor<1x4x8x8xf32>
     ```

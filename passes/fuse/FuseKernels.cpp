@@ -141,6 +141,10 @@ public:
     }
     for (const FusionGroup &group : groups)
       materialize(group);
+    // Constants that became part of kernels.
+    for (auto constant : llvm::make_early_inc_range(block.getOps<ConstantOp>()))
+      if (constant.use_empty())
+        constant.erase();
     if (report)
       getOperation().emitRemark() << counts.format(countOperations(block));
   }

@@ -167,7 +167,7 @@ void GroupBuilder::buildElementwise(SmallVectorImpl<FusionGroup> &groups) {
     FusionGroup group{nullptr, &op, {}};
     group.members.insert(&op);
     growUp(group);
-    if (group.members.size() == 1)
+    if (llvm::count_if(group.members, isElementwise) < 2)
       continue;
     taken.insert(group.members.begin(), group.members.end());
     groups.push_back(std::move(group));

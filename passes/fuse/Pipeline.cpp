@@ -5,8 +5,7 @@
 
 using namespace mlir;
 
-void efc::buildFusePipeline(OpPassManager &pm, bool report,
-                             bool unfused) {
+void efc::buildFusePipeline(OpPassManager &pm, bool report, bool unfused) {
   OpPassManager &func = pm.nest<func::FuncOp>();
   func.addPass(createEfcPropagateLayout());
   func.addPass(createCanonicalizerPass());
