@@ -17,6 +17,8 @@
 
 #include "efrt/Export.h"
 
+/* The names are C's. NOLINTBEGIN(readability-identifier-naming) */
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -147,5 +149,7 @@ EFRT_API const char *efrt_session_variant(const efrt_session *session);
 #ifdef __cplusplus
 }
 #endif
+
+/* NOLINTEND(readability-identifier-naming) */
 
 #endif
