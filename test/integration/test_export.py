@@ -9,10 +9,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import Run
 from transformers import CLIPTokenizer
 
-from edgefusion import UserError, accuracy, reference
+from edgefusion import UserError, accuracy, cli, reference
 from edgefusion.export import bundle, onnx_export, sources, tokenizer_files
 
 MODELS = ("text_encoder", "unet", "vae_decoder")
@@ -103,7 +102,7 @@ def test_tokenizer_files_give_clips_ids(tmp_path: Path) -> None:
     assert tokenizer("a photo of a cat")["input_ids"] == [49406, 320, 1125, 539, 320, 2368, 49407]
 
 
-def test_unreadable_pipeline_is_a_sentence(edgefusion_command: Run, tmp_path: Path) -> None:
+def test_unreadable_pipeline_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for arguments in (
         ["export", tmp_path, "-o", tmp_path / "out"],
         ["export", tmp_path / "absent", "-o", tmp_path / "out"],
@@ -111,10 +110,8 @@ def test_unreadable_pipeline_is_a_sentence(edgefusion_command: Run, tmp_path: Pa
         ["export", "-o", tmp_path / "out"],
         ["export", "--random", "tiny", "--opset", "5", "-o", tmp_path / "out"],
     ):
-        result = edgefusion_command(*arguments)
-        assert result.returncode == 1, arguments
-        assert result.stderr.startswith("edgefusion: error: "), result.stderr
-        assert "Traceback" not in result.stderr
+        assert cli.main([str(argument) for argument in arguments]) == 1, arguments
+        assert capsys.readouterr().err.startswith("edgefusion: error: "), arguments
         assert list(tmp_path.iterdir()) == []
 
 
