@@ -149,8 +149,11 @@ public:
     typename OpT::Properties properties{};
     llvm::SmallVector<Type> types;
     auto emitError = [&] { return mlir::emitError(location); };
-    if (failed(OpT::setPropertiesFromAttr(properties, dict, emitError)) ||
-        failed(OpT::inferReturnTypes(getBuilder().getContext(), location,
+    if (failed(OpT::setPropertiesFromAttr(properties, dict, emitError)))
+      return nullptr;
+    mlir::OperationName(OpT::getOperationName(), getBuilder().getContext())
+        .populateDefaultProperties(&properties);
+    if (failed(OpT::inferReturnTypes(getBuilder().getContext(), location,
                                      operands, dict, &properties, {}, types)))
       return nullptr;
     return create<OpT>(types, operands, attributes);
