@@ -4,6 +4,7 @@
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -182,10 +183,15 @@ void efc::cpu::emitVectorLoop(KernelBuilder &b, Value lower, Value upper,
     b.loop(lower, upper, 1, [&](Value position) { body(position, 1); });
     return;
   }
-  Value length = b.sub(upper, lower);
-  Value end = b.add(lower, b.mul(b.divFloor(length, lanes), lanes));
-  b.loop(lower, end, lanes, [&](Value position) { body(position, lanes); });
-  if (end != upper)
+  std::optional<int64_t> first = getConstantIntValue(lower),
+                         last = getConstantIntValue(upper);
+  bool isStatic = first && last;
+  int64_t length = isStatic ? *last - *first : 0;
+  Value vectors = b.mul(b.divFloor(b.sub(upper, lower), lanes), lanes);
+  Value end = b.add(lower, vectors);
+  if (!isStatic || length >= lanes)
+    b.loop(lower, end, lanes, [&](Value position) { body(position, lanes); });
+  if (!isStatic || length % lanes != 0)
     b.loop(end, upper, 1, [&](Value position) { body(position, 1); });
 }
 

@@ -52,6 +52,7 @@ private:
                Value &isInside) const;
   void emitRun(KernelBuilder &b, Value from, Value isInside, Value to) const;
   Value emitFilling(KernelBuilder &b) const;
+  void emitFillingOnly(KernelBuilder &b, Value firstRow, Value lastRow) const;
 
   mutable Value source, destination, filling;
 };
@@ -138,6 +139,16 @@ void TableCopyKernel::emitRun(KernelBuilder &b, Value from, Value isInside,
                  });
 }
 
+/// For an input without elements, of which not even an unused one may be read.
+void TableCopyKernel::emitFillingOnly(KernelBuilder &b, Value firstRow,
+                                      Value lastRow) const {
+  Type storage = getStorageType(type.getElementType());
+  int64_t perRow = shape[inner] * run;
+  b.loop(b.mul(firstRow, perRow), b.mul(lastRow, perRow), 1, [&](Value i) {
+    b.store(filling, b.offsetPointer(destination, i, storage));
+  });
+}
+
 void TableCopyKernel::emit(KernelBuilder &b) const {
   source = b.pointer(b.input(0));
   destination = b.pointer(b.result(0));
@@ -145,6 +156,8 @@ void TableCopyKernel::emit(KernelBuilder &b) const {
   int64_t rowsPerItem = getRowsPerItem();
   Value first = b.mul(b.begin(), rowsPerItem);
   Value last = b.min(b.mul(b.end(), rowsPerItem), b.index(getNumRows()));
+  if (cast<RankedTensorType>(copy.input.getType()).getNumElements() == 0)
+    return emitFillingOnly(b, first, last);
   b.loop(first, last, 1, [&](Value row) {
     Value base = b.index(0), isRowInside, rest = row;
     for (size_t d = inner; d-- > 0;) {

@@ -252,8 +252,8 @@ Lowered efc::cpu::lowerGroupNorm(const KernelView &view, OpBuilder &main,
   Value input = view.outer(op.getInput());
   // The first two launches do not know of the epilogue.
   std::string shared = llvm::formatv(
-      "{0}|{1}|{2}", kernels.groups,
-      op.getEpsilon().bitcastToAPInt().getZExtValue(), kernels.channelsLast);
+      "{0}|{1}|{2}|{3}", kernels.groups, kernels.space, kernels.channelsLast,
+      op.getEpsilon().bitcastToAPInt().getZExtValue());
 
   bool isEmpty = kernels.type.getNumElements() == 0;
   Launch sums{loc, "group_norm_sums", "group_norm.sums", shared, {input}, {}};

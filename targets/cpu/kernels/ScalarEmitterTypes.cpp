@@ -179,8 +179,7 @@ Value efc::cpu::emitCast(KernelBuilder &b, Value x, Type from, Type to) {
   Value value = isa<FloatType>(from) ? floatToFloat(b, x, to)
                                      : integerToFloat(b, x, from, to);
   // A cast is where the model asks for the rounding, so it is kept.
-  bool isExact = from == to || (from.isInteger() && getComputeType(to) == to);
-  if (isExact || getComputeType(to) == to)
+  if (from == to || getComputeType(to) == to)
     return value;
   return toCompute(b, toStorage(b, value, to), to);
 }
