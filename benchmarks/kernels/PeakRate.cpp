@@ -9,7 +9,8 @@
 
 /// 12 independent chains: latency 4, two units.
 __attribute__((target("avx2,fma"))) static float multiplyAdd(long steps) {
-  __m256 sums[12], factor = _mm256_set1_ps(0.999f), addend = _mm256_set1_ps(0.001f);
+  __m256 sums[12], factor = _mm256_set1_ps(0.999f),
+                   addend = _mm256_set1_ps(0.001f);
   for (int i = 0; i < 12; ++i)
     sums[i] = _mm256_set1_ps(static_cast<float>(i));
   for (long step = 0; step < steps; ++step)
@@ -30,7 +31,8 @@ double measurePeakMultiplyAdds() {
   for (int i = 0; i < 5; ++i) {
     auto start = std::chrono::steady_clock::now();
     sink = multiplyAdd(steps);
-    std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    std::chrono::duration<double> elapsed =
+        std::chrono::steady_clock::now() - start;
     best = std::max(best, steps * 12 * 8 / elapsed.count());
   }
   (void)sink;

@@ -1,7 +1,10 @@
-// kernel-bench FILE.mlir: compiles an `ef` module for one variant of the CPU target, runs its launches in this process on seeded random inputs, prints the
-// time and rate of each beside the peak of a loop of multiply-adds in registers, and compares the results with the reference evaluation.
+// kernel-bench FILE.mlir: compiles an `ef` module for one variant of the CPU
+// target, runs its launches in this process on seeded random inputs, prints the
+// time and rate of each beside the peak of a loop of multiply-adds in
+// registers, and compares the results with the reference evaluation.
 //
-// The kernels' workbench: no ONNX, no artifact, no runtime. Weights are ef.weight "any" from "random.bin", which the tool makes (seeded normal
+// The kernels' workbench: no ONNX, no artifact, no runtime. Weights are
+// ef.weight "any" from "random.bin", which the tool makes (seeded normal
 // numbers times 0.05). Exits with 1 if a result's SQNR is below --min-sqnr.
 #include "benchmarks/kernels/PeakRate.h"
 #include "dialects/cpu/CpuDialect.h"
@@ -32,17 +35,35 @@ using namespace mlir;
 using namespace efc;
 namespace cl = llvm::cl;
 
-static cl::opt<std::string> inputFile(cl::Positional, cl::Required, cl::desc("<module>"));
-static cl::opt<std::string> cpuName("cpu", cl::init("host"), cl::desc("Machine to compile for (default: host)"));
-static cl::opt<unsigned> numThreads("threads", cl::init(2), cl::desc("Threads (default: 2)"));
-static cl::opt<unsigned> repeat("repeat", cl::init(5), cl::desc("Runs; the fastest counts (default: 5)"));
-static cl::opt<unsigned> seed("seed", cl::init(1), cl::desc("Seed of inputs and weights (default: 1)"));
-static cl::opt<double> minSqnr("min-sqnr", cl::init(90), cl::desc("Least SQNR of a result in dB (default: 90)"));
-static cl::opt<bool> check("check", cl::init(true), cl::desc("Compare with the reference evaluation (default: true)"));
-static cl::opt<bool> winograd("winograd", cl::init(true), cl::desc("Allow Winograd convolution (default: true)"));
-static cl::opt<bool> bf16("bf16", cl::init(false), cl::desc("Pack weights as bf16 (default: false)"));
-static cl::opt<bool> printIr("print-ir", cl::init(false), cl::desc("Print the kernels before they are lowered"));
-static cl::opt<std::string> saveObject("save-object", cl::desc("Write the shared object here"));
+static cl::opt<std::string> inputFile(cl::Positional, cl::Required,
+                                      cl::desc("<module>"));
+static cl::opt<std::string>
+    cpuName("cpu", cl::init("host"),
+            cl::desc("Machine to compile for (default: host)"));
+static cl::opt<unsigned> numThreads("num-threads", cl::init(2),
+                                    cl::desc("Threads (default: 2)"));
+static cl::opt<unsigned>
+    repeat("repeat", cl::init(5),
+           cl::desc("Runs; the fastest counts (default: 5)"));
+static cl::opt<unsigned>
+    seed("seed", cl::init(1),
+         cl::desc("Seed of inputs and weights (default: 1)"));
+static cl::opt<double>
+    minSqnr("min-sqnr", cl::init(90),
+            cl::desc("Least SQNR of a result in dB (default: 90)"));
+static cl::opt<bool>
+    check("check", cl::init(true),
+          cl::desc("Compare with the reference evaluation (default: true)"));
+static cl::opt<bool>
+    winograd("winograd", cl::init(true),
+             cl::desc("Allow Winograd convolution (default: true)"));
+static cl::opt<bool> bf16("bf16", cl::init(false),
+                          cl::desc("Pack weights as bf16 (default: false)"));
+static cl::opt<bool>
+    printIr("print-ir", cl::init(false),
+            cl::desc("Print the kernels before they are lowered"));
+static cl::opt<std::string>
+    saveObject("save-object", cl::desc("Write the shared object here"));
 
 static LogicalResult fail(const llvm::Twine &message) {
   llvm::errs() << "kernel-bench: " << message << "\n";
@@ -50,14 +71,17 @@ static LogicalResult fail(const llvm::Twine &message) {
 }
 
 static double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration<double>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 //===----------------------------------------------------------------------===//
 // Data
 //===----------------------------------------------------------------------===//
 
-static ef::HostTensor randomTensor(RankedTensorType type, std::mt19937 &random) {
+static ef::HostTensor randomTensor(RankedTensorType type,
+                                   std::mt19937 &random) {
   ef::HostTensor tensor(type);
   std::normal_distribution<float> normal;
   for (int64_t i = 0; i < tensor.getNumElements(); ++i)
@@ -73,11 +97,15 @@ static llvm::Expected<std::string> makeWeights(func::FuncOp main) {
   uint64_t bytes = 0;
   main.walk([&](ef::WeightOp op) {
     auto type = cast<RankedTensorType>(op.getType());
-    bytes = std::max<uint64_t>(bytes, op.getOffset() + type.getNumElements() * ef::getElementBytes(type.getElementType()));
+    bytes = std::max<uint64_t>(
+        bytes, op.getOffset() + type.getNumElements() *
+                                    ef::getElementBytes(type.getElementType()));
   });
   SmallString<128> folder;
-  if (std::error_code error = llvm::sys::fs::createUniqueDirectory("kernel-bench", folder))
-    return llvm::createStringError("cannot make a temporary folder: " + error.message());
+  if (std::error_code error =
+          llvm::sys::fs::createUniqueDirectory("kernel-bench", folder))
+    return llvm::createStringError("cannot make a temporary folder: " +
+                                   error.message());
   std::error_code error;
   llvm::raw_fd_ostream file((folder + "/random.bin").str(), error);
   std::mt19937 random(seed);
@@ -89,8 +117,10 @@ static llvm::Expected<std::string> makeWeights(func::FuncOp main) {
   return folder.str().str();
 }
 
-/// 10 log10(signal / noise); infinite where nothing differs, minus infinity for NaN.
-static double sqnr(const ef::HostTensor &expected, const ef::HostTensor &actual) {
+/// 10 log10(signal / noise); infinite where nothing differs, minus infinity for
+/// NaN.
+static double sqnr(const ef::HostTensor &expected,
+                   const ef::HostTensor &actual) {
   double signal = 0, noise = 0;
   for (int64_t i = 0; i < expected.getNumElements(); ++i) {
     double want = expected.getFloat(i), difference = want - actual.getFloat(i);
@@ -106,12 +136,14 @@ static double sqnr(const ef::HostTensor &expected, const ef::HostTensor &actual)
 // Running
 //===----------------------------------------------------------------------===//
 
-using Kernel = void (*)(void *const *tensors, void *scratch, int64_t begin, int64_t end);
+using Kernel = void (*)(void *const *tensors, void *scratch, int64_t begin,
+                        int64_t end);
 
 namespace {
 class Runner {
 public:
-  Runner(void *library, ef::WeightStore &store) : library(library), store(store) {}
+  Runner(void *library, ef::WeightStore &store)
+      : library(library), store(store) {}
 
   LogicalResult run(func::FuncOp main, ArrayRef<ef::HostTensor> inputs) {
     for (auto [argument, tensor] : llvm::zip_equal(main.getArguments(), inputs))
@@ -131,7 +163,8 @@ private:
     for (Value operand : dispatch.getInputs()) {
       Value root = cpu::getAliasRoot(operand);
       if (!tensors.count(root)) {
-        llvm::Expected<ef::HostTensor> constant = cpu::evaluateConstant(root, store);
+        llvm::Expected<ef::HostTensor> constant =
+            cpu::evaluateConstant(root, store);
         if (!constant)
           return fail(llvm::toString(constant.takeError()));
         tensors[root] = *constant;
@@ -139,13 +172,15 @@ private:
       pointers.push_back(const_cast<char *>(tensors[root].getBytes().data()));
     }
     for (Value result : dispatch.getResults()) {
-      tensors[result] = ef::HostTensor(cast<RankedTensorType>(result.getType()));
+      tensors[result] =
+          ef::HostTensor(cast<RankedTensorType>(result.getType()));
       // Results start as NaN, so that what a kernel leaves out shows.
       MutableArrayRef<char> bytes = tensors[result].getMutableBytes();
       std::fill(bytes.begin(), bytes.end(), '\xff');
       pointers.push_back(bytes.data());
     }
-    auto kernel = reinterpret_cast<Kernel>(dlsym(library, dispatch.getKernel().str().c_str()));
+    auto kernel = reinterpret_cast<Kernel>(
+        dlsym(library, dispatch.getKernel().str().c_str()));
     if (!kernel)
       return fail("no kernel '" + dispatch.getKernel() + "'");
     double best = INFINITY;
@@ -153,17 +188,22 @@ private:
       best = std::min(best, launch(kernel, pointers, dispatch));
     totalSeconds += best;
     double rate = dispatch.getMacs() / best;
-    llvm::outs() << llvm::formatv("{0,-28} {1,9:f3} ms {2,8:f1} GMAC/s {3,6:f1}% of peak  {4} items\n", dispatch.getOp(), best * 1e3,
-                                  rate / 1e9, 100 * rate / (peak * numThreads), dispatch.getWork());
+    llvm::outs() << llvm::formatv(
+        "{0,-28} {1,9:f3} ms {2,8:f1} GMAC/s {3,6:f1}% of peak  {4} items\n",
+        dispatch.getOp(), best * 1e3, rate / 1e9,
+        100 * rate / (peak * numThreads), dispatch.getWork());
     return success();
   }
 
-  double launch(Kernel kernel, ArrayRef<void *> pointers, cpu::DispatchOp dispatch) {
+  double launch(Kernel kernel, ArrayRef<void *> pointers,
+                cpu::DispatchOp dispatch) {
     std::atomic<int64_t> next = 0;
-    int64_t work = dispatch.getWork(), grain = std::max<int64_t>(1, work / (8 * numThreads));
+    int64_t work = dispatch.getWork(),
+            grain = std::max<int64_t>(1, work / (8 * numThreads));
     auto body = [&] {
       std::vector<char> memory(dispatch.getScratch() + 64);
-      void *scratch = reinterpret_cast<void *>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
+      void *scratch = reinterpret_cast<void *>(
+          (reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
       for (int64_t begin; (begin = next.fetch_add(grain)) < work;)
         kernel(pointers.data(), scratch, begin, std::min(work, begin + grain));
     };
@@ -184,7 +224,8 @@ private:
 };
 } // namespace
 
-static llvm::Expected<void *> compileAndLoad(ModuleOp module, const cpu::CpuVariant &variant) {
+static llvm::Expected<void *> compileAndLoad(ModuleOp module,
+                                             const cpu::CpuVariant &variant) {
   OwningOpRef<ModuleOp> kernels(module.clone());
   kernels->lookupSymbol<func::FuncOp>("main").erase();
   if (printIr)
@@ -193,10 +234,12 @@ static llvm::Expected<void *> compileAndLoad(ModuleOp module, const cpu::CpuVari
   cpu::buildKernelLoweringPipeline(pm);
   if (failed(pm.run(*kernels)))
     return llvm::createStringError("the kernels could not be lowered");
-  llvm::Expected<cpu::LlvmModule> llvmModule = cpu::translateKernels(*kernels, variant);
+  llvm::Expected<cpu::LlvmModule> llvmModule =
+      cpu::translateKernels(*kernels, variant);
   if (!llvmModule)
     return llvmModule.takeError();
-  llvm::Expected<std::vector<char>> object = cpu::emitSharedObject(*llvmModule, variant);
+  llvm::Expected<std::vector<char>> object =
+      cpu::emitSharedObject(*llvmModule, variant);
   if (!object)
     return object.takeError();
   SmallString<128> path(saveObject);
@@ -207,22 +250,26 @@ static llvm::Expected<void *> compileAndLoad(ModuleOp module, const cpu::CpuVari
     std::error_code error;
     llvm::raw_fd_ostream file(path, error);
     if (error)
-      return llvm::createStringError("cannot write " + path + ": " + error.message());
+      return llvm::createStringError("cannot write " + path + ": " +
+                                     error.message());
     file.write(object->data(), object->size());
   }
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (temporary)
     llvm::sys::fs::remove(path);
   if (!library)
-    return llvm::createStringError(std::string("cannot load the kernels: ") + dlerror());
+    return llvm::createStringError(std::string("cannot load the kernels: ") +
+                                   dlerror());
   return library;
 }
 
 /// The original module by reference evaluation, value by value.
-static LogicalResult compare(func::FuncOp original, func::FuncOp lowered, ArrayRef<ef::HostTensor> inputs, Runner &runner,
+static LogicalResult compare(func::FuncOp original, func::FuncOp lowered,
+                             ArrayRef<ef::HostTensor> inputs, Runner &runner,
                              ef::WeightStore &store) {
   DenseMap<Value, ef::HostTensor> values;
-  for (auto [argument, tensor] : llvm::zip_equal(original.getArguments(), inputs))
+  for (auto [argument, tensor] :
+       llvm::zip_equal(original.getArguments(), inputs))
     values[argument] = tensor;
   for (Operation &op : original.getBody().front().without_terminator()) {
     if (auto weight = dyn_cast<ef::WeightOp>(op)) {
@@ -245,7 +292,8 @@ static LogicalResult compare(func::FuncOp original, func::FuncOp lowered, ArrayR
   auto actual = lowered.getBody().front().getTerminator()->getOperands();
   for (auto [want, have] : llvm::zip_equal(expected, actual)) {
     double decibels = sqnr(values[want], runner.get(have));
-    llvm::outs() << llvm::formatv("SQNR {0:f1} dB (seed {1})\n", decibels, seed.getValue());
+    llvm::outs() << llvm::formatv("SQNR {0:f1} dB (seed {1})\n", decibels,
+                                  seed.getValue());
     good &= decibels >= minSqnr;
   }
   return success(good);
@@ -261,7 +309,8 @@ static LogicalResult runFile() {
   auto original = parseSourceFile<ModuleOp>(inputFile, &context);
   if (!original)
     return failure();
-  llvm::Expected<std::vector<cpu::CpuVariant>> variants = cpu::selectVariants(cpuName);
+  llvm::Expected<std::vector<cpu::CpuVariant>> variants =
+      cpu::selectVariants(cpuName);
   if (!variants)
     return fail(llvm::toString(variants.takeError()));
   auto main = original->lookupSymbol<func::FuncOp>("main");
@@ -272,7 +321,8 @@ static LogicalResult runFile() {
 
   OwningOpRef<ModuleOp> lowered(original->clone());
   PassManager pm(&context);
-  pm.addPass(cpu::createEfcCpuLowerToDispatches({variants->front().name, winograd, bf16}));
+  pm.addPass(cpu::createEfcCpuLowerToDispatches(
+      {variants->front().name, winograd, bf16}));
   double start = seconds();
   if (failed(pm.run(*lowered)))
     return failure();
@@ -288,7 +338,9 @@ static LogicalResult runFile() {
   Runner runner(*library, store);
   auto loweredMain = lowered->lookupSymbol<func::FuncOp>("main");
   LogicalResult result = runner.run(loweredMain, inputs);
-  llvm::outs() << llvm::formatv("{0,-28} {1,9:f3} ms; compiled in {2:f0} ms\n", "total", runner.totalSeconds * 1e3, compiled * 1e3);
+  llvm::outs() << llvm::formatv("{0,-28} {1,9:f3} ms; compiled in {2:f0} ms\n",
+                                "total", runner.totalSeconds * 1e3,
+                                compiled * 1e3);
   if (succeeded(result) && check)
     result = compare(main, loweredMain, inputs, runner, store);
   llvm::sys::fs::remove_directories(*folder);
@@ -297,6 +349,8 @@ static LogicalResult runFile() {
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
-  cl::ParseCommandLineOptions(argc, argv, "times the CPU target's kernels on an ef module and checks their results\n");
+  cl::ParseCommandLineOptions(argc, argv,
+                              "times the CPU target's kernels on an ef module "
+                              "and checks their results\n");
   return succeeded(runFile()) ? 0 : 1;
 }

@@ -23,10 +23,10 @@ static void emitAt(KernelBuilder &b, const Epilogue &epilogue,
 void efc::cpu::emitEpilogueTile(KernelBuilder &b, const Epilogue &epilogue,
                                 size_t firstInput, const EpilogueTile &tile) {
   int64_t lanes = std::min<int64_t>(b.variant.lanes, kPanelColumns);
-  bool wholeTiles = tile.totalColumns % tile.columns == 0;
-  bool wholeVectors = tile.totalColumns % lanes == 0;
-  Value columns = b.index(tile.columns);
-  if (!wholeTiles)
+  int64_t width = tile.validColumns ? tile.validColumns : tile.totalColumns;
+  bool wholeVectors = width % lanes == 0;
+  Value columns = b.index(tile.validColumns ? tile.validColumns : tile.columns);
+  if (!tile.validColumns && tile.totalColumns % tile.columns != 0)
     columns =
         b.min(columns, b.sub(b.index(tile.totalColumns), tile.firstColumn));
   Value inVectors =

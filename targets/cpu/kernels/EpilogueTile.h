@@ -19,6 +19,8 @@ struct EpilogueTile {
                        ///< and beyond `totalColumns` are padding.
   int64_t totalColumns =
       0; ///< Of the result (half of the anchor's with a gate).
+  int64_t validColumns =
+      0; ///< If not 0: those of the tile that are stored, wherever it stands.
 };
 
 /// Stores the tile, vector by vector, and scalar by scalar where the result's

@@ -1,0 +1,465 @@
+// Winograd's F(4x4, 3x3) in one launch, without temporaries in memory. A work
+// item is a chunk of at most 126 output tiles by a group of panels:
+//
+//   for each block of input channels
+//     V[36][tiles][channels] = input transform of the chunk's tiles
+//     for each panel of the group
+//       for each sub-block of channels
+//         U[36][channels][16] = filter transform           a few percent of the
+//         products: no transformed copy of the weights exists M[36][tiles][16]
+//         (+)= V U                        36 products by the microkernel
+//       output transform, epilogue                         (after the last
+//       block of channels)
+//
+// U and M of a panel stay in the L2 cache, V in the L3 cache. The transforms
+// are vectors of channels.
+//
+// Cost model (in multiply-adds per input channel and output channel, a vector
+// of 8 lanes counting 8): the products need 36 a tile where implicit GEMM needs
+// 144; the filter transform costs about 100 for each chunk, the input transform
+// 200 / (columns of the group) a tile, the output transform 350 / channels a
+// tile.
+#include "targets/cpu/kernels/Conv.h"
+#include "targets/cpu/kernels/Gemm.h"
+#include "targets/cpu/kernels/Microkernel.h"
+#include "targets/cpu/kernels/ScalarEmitter.h"
+#include "targets/cpu/kernels/WinogradTransform.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+using namespace efc;
+using namespace efc::cpu;
+
+static constexpr int64_t kChunk = 2 * kRowGranule;
+static constexpr int64_t kMaxChannelBlock = 320;
+static constexpr int64_t kMaxFilterBlock = 160;
+static constexpr int64_t kMinGroupPanels = 5;
+static constexpr int64_t kWantedItems = 24;
+/// Panels of one step of the products: a pair, as wide registers take both at
+/// once.
+static constexpr int64_t kStepPanels = 2;
+/// Elements between the lines of V and of M beyond their size, so that 36
+/// streams do not fall into one set of the cache.
+static constexpr int64_t kSkew = 16;
+
+static int64_t evenBlock(int64_t size, int64_t most) {
+  return llvm::alignTo(llvm::divideCeil(size, llvm::divideCeil(size, most)),
+                       16);
+}
+
+namespace {
+struct Blocking {
+  int64_t tilesY, tilesX, tiles;
+  int64_t chunks, lastTiles,
+      maxTiles; ///< All chunks but the last have kChunk tiles.
+  int64_t groupPanels, groups;
+  int64_t channelBlock, filterBlock;
+  bool splitsChannels;
+
+  explicit Blocking(const Conv2d &conv) {
+    tilesY = llvm::divideCeil(conv.outH, kWinogradOutput);
+    tilesX = llvm::divideCeil(conv.outW, kWinogradOutput);
+    tiles = conv.n * tilesY * tilesX;
+    chunks = std::max<int64_t>(1, (tiles + kChunk / 2 - 1) / kChunk);
+    lastTiles = tiles - (chunks - 1) * kChunk;
+    maxTiles = chunks > 1 ? std::max(lastTiles, kChunk) : lastTiles;
+    int64_t panels = llvm::divideCeil(conv.m, kPanelColumns);
+    groups = 1;
+    while (chunks * groups < kWantedItems &&
+           panels / (groups + 1) >= kMinGroupPanels)
+      ++groups;
+    groupPanels = llvm::alignTo(llvm::divideCeil(panels, groups), kStepPanels);
+    groups = llvm::divideCeil(panels, groupPanels);
+    channelBlock = evenBlock(conv.c, kMaxChannelBlock);
+    filterBlock = evenBlock(channelBlock, kMaxFilterBlock);
+    splitsChannels = channelBlock < conv.c;
+  }
+
+  // Elements of the scratch arrays, in this order.
+  int64_t inputLine() const { return maxTiles * channelBlock + kSkew; }
+  int64_t inputElements() const { return kWinogradProducts * inputLine(); }
+  int64_t filterElements() const {
+    return kStepPanels * kWinogradProducts * filterBlock * kPanelColumns;
+  }
+  int64_t productLine() const {
+    return maxTiles * kStepPanels * kPanelColumns + kSkew;
+  }
+  int64_t stepElements() const { return kWinogradProducts * productLine(); }
+  int64_t productElements() const {
+    return stepElements() * (splitsChannels ? groupPanels / kStepPanels : 1);
+  }
+  int64_t patchElements() const { return kWinogradProducts * channelBlock; }
+  int64_t outputElements() const {
+    return kWinogradOutput * kWinogradOutput * kPanelColumns;
+  }
+  int64_t scratchBytes() const {
+    return 4 * (inputElements() + filterElements() + productElements() +
+                patchElements() + outputElements());
+  }
+};
+
+struct WinogradEmitter {
+  KernelBuilder &b;
+  const Conv2d &conv;
+  const Blocking &blocking;
+  const Epilogue &epilogue;
+  const Microkernel &microkernel;
+  Type inputElement, filterElement;
+  Type f32 = b.getF32Type();
+  int64_t lanes = std::min<int64_t>(b.variant.lanes, kPanelColumns);
+
+  Type inputStored() { return getStorageType(inputElement); }
+  int64_t panels() const { return llvm::divideCeil(conv.m, kPanelColumns); }
+  VectorType vectorOf(Type element) {
+    return VectorType::get({lanes}, element);
+  }
+  Value scratch(int64_t elements) {
+    return b.offsetPointer(b.pointer(b.scratch()), b.index(elements), f32);
+  }
+  Value inputScratch() { return scratch(0); }
+  Value filterScratch() { return scratch(blocking.inputElements()); }
+  Value productScratch() {
+    return scratch(blocking.inputElements() + blocking.filterElements());
+  }
+  Value patchScratch() {
+    return scratch(blocking.inputElements() + blocking.filterElements() +
+                   blocking.productElements());
+  }
+  Value outputScratch() {
+    return scratch(blocking.inputElements() + blocking.filterElements() +
+                   blocking.productElements() + blocking.patchElements());
+  }
+  Value less(Value x, Value y) {
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, x, y);
+  }
+  Value atLeast(Value x, Value y) {
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::sge, x, y);
+  }
+  Value both(Value x, Value y) { return arith::AndIOp::create(b, x, y); }
+
+  /// Where a tile stands: its image and the first row and column of its
+  /// results.
+  struct Tile {
+    Value image, y, x;
+  };
+  Tile locate(Value tile) {
+    Value x = b.mod(tile, blocking.tilesX),
+          rest = b.divFloor(tile, blocking.tilesX);
+    return {b.divFloor(rest, blocking.tilesY),
+            b.mul(b.mod(rest, blocking.tilesY), kWinogradOutput),
+            b.mul(x, kWinogradOutput)};
+  }
+
+  //===--- Input
+  //------------------------------------------------------------===//
+
+  Value pixel(Value image, Value y, Value x, Value channel) {
+    Value offset = b.add(
+        b.mul(b.add(b.mul(b.add(b.mul(image, conv.h), y), conv.w), x), conv.c),
+        channel);
+    return b.offsetPointer(b.pointer(b.input(0)), offset, inputStored());
+  }
+
+  /// A patch that reaches over the border, copied with zeros outside.
+  void emitPatch(Value image, Value firstY, Value firstX, Value channel,
+                 Value channels) {
+    b.loop(0, kWinogradInput, 1, [&](Value i) {
+      b.loop(0, kWinogradInput, 1, [&](Value j) {
+        Value y = b.add(firstY, i), x = b.add(firstX, j), zero = b.index(0);
+        Value inside = both(both(atLeast(y, zero), less(y, b.index(conv.h))),
+                            both(atLeast(x, zero), less(x, b.index(conv.w))));
+        Value place =
+            b.mul(b.add(b.mul(i, kWinogradInput), j), blocking.channelBlock);
+        Value to = b.offsetPointer(patchScratch(), place, inputStored());
+        auto branch = scf::IfOp::create(b, inside, /*withElseRegion=*/true);
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPointToStart(&branch.getThenRegion().front());
+        emitCopyRun(b, pixel(image, y, x, channel), to, channels,
+                    inputStored());
+        b.setInsertionPointToStart(&branch.getElseRegion().front());
+        emitZeroRun(b, to, channels, inputStored());
+      });
+    });
+  }
+
+  /// The patch of a tile: its pointer, and the strides of its rows and pixels.
+  scf::IfOp emitPatchPlace(const Tile &tile, Value channel, Value channels) {
+    Value firstY = b.sub(tile.y, b.index(conv.padTop)),
+          firstX = b.sub(tile.x, b.index(conv.padLeft)), zero = b.index(0);
+    Value inside =
+        both(both(atLeast(firstY, zero),
+                  atLeast(b.index(conv.h - kWinogradInput), firstY)),
+             both(atLeast(firstX, zero),
+                  atLeast(b.index(conv.w - kWinogradInput), firstX)));
+    Type pointer = LLVM::LLVMPointerType::get(b.getContext()),
+         index = b.getIndexType();
+    auto branch = scf::IfOp::create(b, TypeRange{pointer, index, index}, inside,
+                                    /*addElseBlock=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(&branch.getThenRegion().front());
+    scf::YieldOp::create(b,
+                         ValueRange{pixel(tile.image, firstY, firstX, channel),
+                                    b.index(conv.w * conv.c), b.index(conv.c)});
+    b.setInsertionPointToStart(&branch.getElseRegion().front());
+    emitPatch(tile.image, firstY, firstX, channel, channels);
+    scf::YieldOp::create(
+        b, ValueRange{patchScratch(),
+                      b.index(kWinogradInput * blocking.channelBlock),
+                      b.index(blocking.channelBlock)});
+    return branch;
+  }
+
+  void emitInput(Value firstTile, Value tiles, Value channel, Value channels) {
+    b.loop(b.index(0), tiles, 1, [&](Value t) {
+      scf::IfOp place =
+          emitPatchPlace(locate(b.add(firstTile, t)), channel, channels);
+      b.loop(b.index(0), channels, lanes, [&](Value c) {
+        SmallVector<Value> patch;
+        for (int64_t i = 0; i < kWinogradInput; ++i)
+          for (int64_t j = 0; j < kWinogradInput; ++j) {
+            Value offset = b.add(b.add(b.mul(place.getResult(1), i),
+                                       b.mul(place.getResult(2), j)),
+                                 c);
+            Value loaded = b.load(
+                b.offsetPointer(place.getResult(0), offset, inputStored()),
+                vectorOf(inputStored()));
+            patch.push_back(toCompute(b, loaded, inputElement));
+          }
+        Value to = b.offsetPointer(
+            inputScratch(), b.add(b.mul(t, blocking.channelBlock), c), f32);
+        for (auto [i, value] : llvm::enumerate(transformInput(b, patch)))
+          b.store(value,
+                  b.offsetPointer(
+                      to, b.index(int64_t(i) * blocking.inputLine()), f32));
+      });
+    });
+  }
+
+  //===--- Filter
+  //-----------------------------------------------------------===//
+
+  /// U of one panel, channels [channel, channel + k).
+  void emitFilter(Value panel, Value slot, Value channel, Value k) {
+    Type stored = getStorageType(filterElement);
+    Value from = b.offsetPointer(
+        b.pointer(b.input(1)),
+        b.mul(b.add(b.mul(panel, conv.c), channel), kPanelColumns), stored);
+    Value to = b.offsetPointer(
+        filterScratch(),
+        b.mul(slot, kWinogradProducts * blocking.filterBlock * kPanelColumns),
+        f32);
+    b.loop(b.index(0), b.mul(k, kPanelColumns), lanes, [&](Value i) {
+      SmallVector<Value> taps;
+      for (int64_t tap = 0; tap < kWinogradFilter * kWinogradFilter; ++tap) {
+        Value place = b.offsetPointer(
+            from, b.add(b.index(tap * panels() * conv.c * kPanelColumns), i),
+            stored);
+        taps.push_back(
+            toCompute(b, b.load(place, vectorOf(stored)), filterElement));
+      }
+      for (auto [line, value] : llvm::enumerate(transformFilter(b, taps)))
+        b.store(value, b.offsetPointer(
+                           to,
+                           b.add(b.index(int64_t(line) * blocking.filterBlock *
+                                         kPanelColumns),
+                                 i),
+                           f32));
+    });
+  }
+
+  //===--- Products and output
+  //----------------------------------------------===//
+
+  void emitProducts(Value products, Value tiles, Value numPanels,
+                    Value channelInBlock, Value k, Value accumulate) {
+    b.loop(0, kWinogradProducts, 1, [&](Value line) {
+      Product product;
+      product.a = b.offsetPointer(
+          inputScratch(),
+          b.add(b.mul(line, blocking.inputLine()), channelInBlock), f32);
+      product.lda = b.index(blocking.channelBlock);
+      product.b = b.offsetPointer(
+          filterScratch(), b.mul(line, blocking.filterBlock * kPanelColumns),
+          f32);
+      product.bPanel =
+          b.index(kWinogradProducts * blocking.filterBlock * kPanelColumns);
+      product.c =
+          b.offsetPointer(products, b.mul(line, blocking.productLine()), f32);
+      product.ldc = b.index(kStepPanels * kPanelColumns);
+      product.k = k;
+      product.accumulate = accumulate;
+      microkernel.emit(b, product, tiles, blocking.lastTiles % kRowGranule,
+                       numPanels);
+    });
+  }
+
+  void emitOutput(Value products, Value firstTile, Value tiles,
+                  Value firstPanel, Value numPanels, size_t firstInput) {
+    b.loop(b.index(0), tiles, 1, [&](Value t) {
+      Tile tile = locate(b.add(firstTile, t));
+      b.loop(
+          b.index(0), b.mul(numPanels, kPanelColumns), lanes,
+          [&](Value column) {
+            Value from = b.offsetPointer(
+                products, b.add(b.mul(t, kStepPanels * kPanelColumns), column),
+                f32);
+            SmallVector<Value> lines;
+            for (int64_t i = 0; i < kWinogradProducts; ++i)
+              lines.push_back(
+                  b.load(b.offsetPointer(
+                             from, b.index(i * blocking.productLine()), f32),
+                         vectorOf(f32)));
+            for (auto [i, value] : llvm::enumerate(transformOutput(b, lines)))
+              b.store(value, b.offsetPointer(outputScratch(),
+                                             b.index(int64_t(i) * lanes), f32));
+            emitPixels(tile, b.add(b.mul(firstPanel, kPanelColumns), column),
+                       firstInput);
+          });
+    });
+  }
+
+  /// The epilogue on the up to 16 results of a tile, which stand in scratch:
+  /// one copy of its code.
+  void emitPixels(const Tile &tile, Value column, size_t firstInput) {
+    auto inside = [&](Value first, int64_t size) {
+      Value most = b.index(kWinogradOutput);
+      return size % kWinogradOutput ? b.min(most, b.sub(b.index(size), first))
+                                    : most;
+    };
+    Value outRow = b.add(b.mul(tile.image, conv.outH), tile.y);
+    b.loop(b.index(0), inside(tile.y, conv.outH), 1, [&](Value i) {
+      b.loop(b.index(0), inside(tile.x, conv.outW), 1, [&](Value j) {
+        Value place = b.mul(b.add(b.mul(i, kWinogradOutput), j), lanes);
+        Value value =
+            b.load(b.offsetPointer(outputScratch(), place, f32), vectorOf(f32));
+        Value row = b.add(b.mul(b.add(outRow, i), conv.outW), b.add(tile.x, j));
+        epilogue.emitStore(b, firstInput, value, nullptr, row, column, lanes);
+      });
+    });
+  }
+
+  //===--- The work item
+  //----------------------------------------------------===//
+
+  Value stepProducts(Value step) {
+    Value base = productScratch();
+    return blocking.splitsChannels
+               ? b.offsetPointer(base, b.mul(step, blocking.stepElements()),
+                                 f32)
+               : base;
+  }
+
+  /// All panels of the group over one block of channels.
+  void emitChannelBlock(Value firstTile, Value tiles, Value firstPanel,
+                        Value numPanels, Value channel, Value channels) {
+    emitInput(firstTile, tiles, channel, channels);
+    b.loop(b.index(0), numPanels, kStepPanels, [&](Value panel) {
+      Value inStep = panels() % kStepPanels
+                         ? b.min(b.index(kStepPanels), b.sub(numPanels, panel))
+                         : b.index(kStepPanels);
+      Value products = stepProducts(b.divFloor(panel, kStepPanels));
+      b.loop(b.index(0), channels, blocking.filterBlock, [&](Value first) {
+        Value k = b.min(b.index(blocking.filterBlock), b.sub(channels, first));
+        b.loop(b.index(0), inStep, 1, [&](Value slot) {
+          emitFilter(b.add(b.add(firstPanel, panel), slot), slot,
+                     b.add(channel, first), k);
+        });
+        Value absolute = b.add(channel, first);
+        Value accumulate = arith::CmpIOp::create(b, arith::CmpIPredicate::ne,
+                                                 absolute, b.index(0));
+        emitProducts(products, tiles, inStep, first, k, accumulate);
+      });
+      if (!blocking.splitsChannels)
+        emitOutput(products, firstTile, tiles, b.add(firstPanel, panel), inStep,
+                   2);
+    });
+  }
+
+  void emitItem(Value item) {
+    Value chunk = b.mod(item, blocking.chunks),
+          group = b.divFloor(item, blocking.chunks);
+    Value firstTile = b.mul(chunk, kChunk), tiles = b.index(blocking.lastTiles);
+    if (blocking.chunks > 1 && blocking.lastTiles != kChunk) {
+      Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, chunk,
+                                           b.index(blocking.chunks - 1));
+      tiles = arith::SelectOp::create(b, isLast, tiles, b.index(kChunk));
+    }
+    Value firstPanel = b.mul(group, blocking.groupPanels);
+    Value numPanels = b.min(b.index(blocking.groupPanels),
+                            b.sub(b.index(panels()), firstPanel));
+    b.loop(0, conv.c, blocking.channelBlock, [&](Value channel) {
+      Value channels = conv.c % blocking.channelBlock
+                           ? b.min(b.index(blocking.channelBlock),
+                                   b.sub(b.index(conv.c), channel))
+                           : b.index(blocking.channelBlock);
+      emitChannelBlock(firstTile, tiles, firstPanel, numPanels, channel,
+                       channels);
+    });
+    if (!blocking.splitsChannels)
+      return;
+    b.loop(b.index(0), numPanels, kStepPanels, [&](Value panel) {
+      Value inStep = b.min(b.index(kStepPanels), b.sub(numPanels, panel));
+      emitOutput(stepProducts(b.divFloor(panel, kStepPanels)), firstTile, tiles,
+                 b.add(firstPanel, panel), inStep, 2);
+    });
+  }
+};
+} // namespace
+
+bool efc::cpu::isWinogradFaster(const Conv2d &conv) {
+  bool fits = conv.kernelH == kWinogradFilter &&
+              conv.kernelW == kWinogradFilter && conv.strideH == 1 &&
+              conv.strideW == 1 && conv.dilationH == 1 && conv.dilationW == 1 &&
+              conv.groups == 1;
+  if (!fits || conv.c % kPanelColumns || conv.m % kPanelColumns ||
+      conv.h < kWinogradInput || conv.w < kWinogradInput)
+    return false;
+  Blocking blocking(conv);
+  double tiles = std::min<double>(blocking.tiles, kChunk),
+         columns =
+             std::min<int64_t>(blocking.groupPanels * kPanelColumns, conv.m);
+  double winograd =
+      blocking.tiles * (36 + 100 / tiles + 200 / columns + 350.0 / conv.c);
+  double direct = 9.0 * conv.n * conv.outH * conv.outW;
+  return winograd < direct;
+}
+
+Lowered efc::cpu::lowerConvWinograd(const KernelView &view, const Conv2d &conv,
+                                    OpBuilder &main,
+                                    DispatchBuilder &dispatches,
+                                    const KernelOptions &options) {
+  Epilogue epilogue(view);
+  if (failed(checkEpilogue(view, epilogue)))
+    return FailureOr<SmallVector<Value>>(failure());
+  if (epilogue.isGated())
+    return lowerConvDirect(view, conv, main, dispatches, options);
+  PackSource source{conv.taps(), conv.c,      conv.m,
+                    1,           conv.taps(), conv.c * conv.taps()};
+  Value packed = packConstant(conv.filter, source, main, options);
+  Type inputElement = getElementTypeOrSelf(conv.input.getType()),
+       filterElement = getElementTypeOrSelf(packed.getType());
+  Type f32 = main.getF32Type();
+  Microkernel microkernel(dispatches, f32, f32, f32);
+  Blocking blocking(conv);
+
+  Launch launch{view.root->getLoc(),
+                "conv_winograd",
+                labelWith(view, conv.label + ".winograd4"),
+                view.key(),
+                {conv.input, packed},
+                {}};
+  epilogue.collectInputs(launch.inputs);
+  llvm::append_range(launch.results, view.root->getResultTypes());
+  launch.work = blocking.chunks * blocking.groups;
+  launch.scratch = blocking.scratchBytes();
+  launch.macs = conv.macs();
+  ResultRange results = dispatches.launch(main, launch, [&](KernelBuilder &b) {
+    WinogradEmitter emitter{b,           conv,         blocking,     epilogue,
+                            microkernel, inputElement, filterElement};
+    b.forEachWorkItem([&](Value item) { emitter.emitItem(item); });
+  });
+  return FailureOr<SmallVector<Value>>(SmallVector<Value>(results));
+}
