@@ -94,9 +94,6 @@ struct RaiseGroupNorm : OpRewritePattern<ReshapeOp> {
     Location loc = getHelperLoc(outer.getLoc());
     Value scale = expand(rewriter, loc, norm.getScale(), channels),
           bias = expand(rewriter, loc, norm.getBias(), channels);
-    if (!scale || !bias)
-      return rewriter.notifyMatchFailure(
-          outer, "scale and bias of the groups are not constants");
     rewriter.replaceOpWithNewOp<GroupNormOp>(
         outer, type, inner.getInput(), scale, bias, groups, norm.getEpsilon(),
         Layout::ChannelsFirst);
@@ -105,17 +102,16 @@ struct RaiseGroupNorm : OpRewritePattern<ReshapeOp> {
   }
 
 private:
-  /// One parameter for each channel from one for each group; null unless all
-  /// are equal.
+  /// One parameter for each channel from one for each group.
   static Value expand(OpBuilder &builder, Location loc, Value parameter,
                       int64_t channels) {
-    auto constant = parameter.getDefiningOp<ConstantOp>();
-    auto dense = constant ? dyn_cast<DenseElementsAttr>(constant.getValue())
-                          : DenseElementsAttr();
-    if (!dense || !dense.isSplat())
-      return {};
-    auto type = RankedTensorType::get({channels}, dense.getElementType());
-    return ConstantOp::create(builder, loc, type, dense.resizeSplat(type));
+    RankedTensorType type = tensorType(parameter);
+    int64_t groups = type.getNumElements();
+    Value column = builder.createOrFold<ReshapeOp>(loc, type.clone({groups, 1}),
+                                                   parameter);
+    Value matrix = builder.createOrFold<BroadcastOp>(
+        loc, type.clone({groups, channels / groups}), column);
+    return builder.createOrFold<ReshapeOp>(loc, type.clone({channels}), matrix);
   }
 
   Pass::Statistic &count;

@@ -15,20 +15,6 @@ func.func @other_user(%x: tensor<1x8x4x4xf32>) -> (tensor<1x8x4x4xf32>, tensor<1
 
 // -----
 
-// Scales of the groups that differ are no scales of the channels.
-// CHECK-LABEL: @group_scales
-// CHECK: ef.group_norm {{.*}} -> tensor<1x4x32xf32>
-func.func @group_scales(%x: tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32> {
-  %s = ef.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>
-  %zero = ef.constant dense<0.0> : tensor<4xf32>
-  %0 = ef.reshape %x : (tensor<1x8x4x4xf32>) -> tensor<1x4x32xf32>
-  %1 = ef.group_norm %0, %s, %zero {groups = 4 : i64, epsilon = 1.0e-5 : f64} : (tensor<1x4x32xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<1x4x32xf32>
-  %2 = ef.reshape %1 : (tensor<1x4x32xf32>) -> tensor<1x8x4x4xf32>
-  return %2 : tensor<1x8x4x4xf32>
-}
-
-// -----
-
 // A scale that depends on the input stays a product.
 // CHECK-LABEL: @dynamic_scale
 // CHECK: ef.group_norm
