@@ -132,7 +132,7 @@ def test_powers(tmp_path: Path) -> None:
     with np.errstate(all="ignore"):
         expected = np.power(x.astype(np.float64), y.astype(np.float64)).astype(np.float32)
         wrong = ~((z == expected) | (np.isnan(z) & np.isnan(expected)) | (np.abs(z / expected - 1) < 1e-6))
-    # Results in float32's subnormal range keep fewer digits.
-    wrong &= ~(np.abs(z.astype(np.float64) - expected) <= 2 * np.finfo(np.float32).smallest_subnormal)
+        # Results in float32's subnormal range keep fewer digits.
+        wrong &= ~(np.abs(z.astype(np.float64) - expected) <= 2 * np.finfo(np.float32).smallest_subnormal)
     pairs = list(zip(x[wrong], y[wrong], z[wrong], expected[wrong], strict=True))
     assert not pairs, f"seed {SEED}: x, y, result, expected: {pairs[:5]}"
