@@ -105,6 +105,11 @@ static LogicalResult importSwish(NodeImporter &node) {
       swish(node, node.getInput(0), node.getFloat("alpha", 1)));
 }
 
+static LogicalResult importSwiGlu(NodeImporter &node) {
+  Value gate = swish(node, node.getInput(0), node.getFloat("alpha", 1));
+  return node.setResult(node.binary(BinaryKind::Mul, gate, node.getInput(1)));
+}
+
 static LogicalResult importShrink(NodeImporter &node) {
   Value x = node.getInput(0);
   double bias = node.getFloat("bias", 0), lambda = node.getFloat("lambd", 0.5);
@@ -134,6 +139,7 @@ ArrayRef<OpEntry> importer::getActivationOps() {
       {"HardSigmoid", importHardSigmoid},
       {"Gelu", importGelu},
       {"Swish", importSwish},
+      {"SwiGLU", importSwiGlu},
       {"Shrink", importShrink},
   };
   return kOps;

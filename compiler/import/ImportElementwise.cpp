@@ -36,8 +36,6 @@ static LogicalResult importMean(NodeImporter &node) {
 static LogicalResult importMod(NodeImporter &node) {
   bool isFmod = node.getInt("fmod", 0) != 0;
   Value lhs = node.getInput(0);
-  if (!isFmod && lhs && node.isFloat(lhs))
-    return node.fail("on floats it needs the attribute fmod = 1");
   return node.setResult(node.binary(isFmod ? BinaryKind::Fmod : BinaryKind::Mod,
                                     lhs, node.getInput(1)));
 }

@@ -92,7 +92,7 @@ static LogicalResult setSizes(NodeImporter &node, ArrayRef<int64_t> sizes,
 }
 
 /// Inputs of Resize since opset 11: X, roi, scales, sizes; of Resize-10 and
-/// Upsample-9: X, scales.
+/// Upsample-9: X, scales. Upsample-7 has scales as an attribute.
 static FailureOr<Scaling> getScaling(NodeImporter &node, Value input) {
   ArrayRef<int64_t> from = node.getShape(input);
   Scaling scaling{Shape(from), SmallVector<double>(from.size(), 1.0), {}};
@@ -107,7 +107,8 @@ static FailureOr<Scaling> getScaling(NodeImporter &node, Value input) {
       return failure();
   } else {
     FailureOr<SmallVector<double>> factors =
-        getFloats(node, scalesIndex, "scales");
+        node.hasAttribute("scales") ? node.getFloats("scales")
+                                    : getFloats(node, scalesIndex, "scales");
     if (failed(factors) ||
         failed(setScales(node, *factors, *axes, from, scaling)))
       return failure();

@@ -12,7 +12,7 @@ using namespace mlir;
 using namespace efc;
 using namespace efc::importer;
 
-static constexpr int64_t kOldestOpset = 9;
+static constexpr int64_t kOldestOpset = 7;
 static constexpr int64_t kNewestOpset = EFC_ONNX_OPSET;
 
 Importer::Importer(MLIRContext &context, OnnxFile onnxFile,

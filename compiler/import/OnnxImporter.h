@@ -21,7 +21,7 @@ struct ImportOptions {
   llvm::StringMap<llvm::SmallVector<int64_t>> inputShapes;
 };
 
-/// Reads the ONNX file at `path` (opsets 9 to the newest that the build's onnx
+/// Reads the ONNX file at `path` (opsets 7 to the newest that the build's onnx
 /// package knows) into a module with one `func.func @main`. Arguments carry
 /// `ef.name`, results too; the module carries `ef.model_dir` (the folder that
 /// the files of ef.weight are relative to) and `ef.opset`. Weights are not

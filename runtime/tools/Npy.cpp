@@ -104,7 +104,9 @@ static Result<Array> parse(std::span<const std::byte> bytes) {
   if (code == std::end(kTypeCodes))
     return failure("its element type ", descr->substr(0, descr->find(", '")),
                    " is none that a model can take");
-  uint64_t size = sizeOf(code->dtype);
+  // An array without elements needs no bytes, whatever its other extents.
+  bool isEmpty = std::ranges::find(*shape, 0) != shape->end();
+  uint64_t size = isEmpty ? 0 : sizeOf(code->dtype);
   for (int64_t extent : *shape) {
     if (extent > 0 && size > bytes.size() / static_cast<uint64_t>(extent))
       return failure("it has fewer bytes than its shape ", shapeText(*shape),
