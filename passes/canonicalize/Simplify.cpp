@@ -3,6 +3,7 @@
 #include "passes/Passes.h"
 #include "passes/canonicalize/AxisFactors.h"
 #include "passes/canonicalize/Match.h"
+#include "passes/canonicalize/SimplifyPatterns.h"
 
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -210,6 +211,7 @@ struct Simplify : efc::impl::EfcSimplifyBase<Simplify> {
     patterns.add<ShortenMovement<ReshapeOp>, ShortenMovement<TransposeOp>,
                  SliceOfConcat, FlattenConcat, DropBroadcast, SimplifyBinary,
                  TransposeIntoMatmul>(&getContext());
+    populateSlicePatterns(patterns);
     auto countOperations = [&] {
       unsigned count = 0;
       getOperation().walk([&](Operation *) { ++count; });

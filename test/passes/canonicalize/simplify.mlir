@@ -130,3 +130,27 @@ func.func @broadcast(%a: tensor<2x4xf32>, %b: tensor<4xf32>) -> tensor<2x4xf32> 
   %1 = ef.binary add %a, %0 : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
   return %1 : tensor<2x4xf32>
 }
+
+// -----
+
+// A weight takes the shape that is asked of it.
+// CHECK-LABEL: @weight
+// CHECK-NEXT: ef.weight "w" from "m.onnx" at 8 : tensor<4xf32>
+// CHECK-NEXT: return
+func.func @weight() -> tensor<4xf32> {
+  %w = ef.weight "w" from "m.onnx" at 8 : tensor<4x1x1xf32>
+  %0 = ef.reshape %w : (tensor<4x1x1xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+// A range of several indices of a transpose stays behind it.
+// CHECK-LABEL: @range_of_transpose
+// CHECK-NEXT: ef.transpose
+// CHECK-NEXT: ef.slice
+func.func @range_of_transpose(%x: tensor<4x6xf32>) -> tensor<2x4xf32> {
+  %0 = ef.transpose %x {permutation = array<i64: 1, 0>} : (tensor<4x6xf32>) -> tensor<6x4xf32>
+  %1 = ef.slice %0 {starts = array<i64: 1, 0>, steps = array<i64: 1, 1>} : (tensor<6x4xf32>) -> tensor<2x4xf32>
+  return %1 : tensor<2x4xf32>
+}
