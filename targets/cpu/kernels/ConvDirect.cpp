@@ -100,9 +100,9 @@ struct DirectEmitter {
         b, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, y, b.index(0)),
         arith::CmpIOp::create(b, arith::CmpIPredicate::slt, y,
                               b.index(conv.h)));
+    Value width = b.index(blocking.stripW);
     auto branch = scf::IfOp::create(b, inside, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(b);
-    Value width = b.index(blocking.stripW);
     b.setInsertionPointToStart(&branch.getThenRegion().front());
     Value before = b.min(max(b.sub(b.index(0), firstX), 0), width);
     Value after = max(b.min(b.sub(b.index(conv.w), firstX), width), 0);
