@@ -146,12 +146,19 @@ void GroupBuilder::growUp(FusionGroup &group) {
 }
 
 void GroupBuilder::buildAnchored(SmallVectorImpl<FusionGroup> &groups) {
+  SmallVector<FusionGroup> found;
   for (Operation &op : block) {
     if (!FusedOp::isAnchor(&op) || op.getNumResults() != 1)
       continue;
     FusionGroup group{&op, &op, {}};
     group.members.insert(&op);
     growDown(group);
+    taken.insert(group.members.begin(), group.members.end());
+    found.push_back(std::move(group));
+  }
+  // Only now, so that the bias of one anchor does not go to another one that
+  // adds both.
+  for (FusionGroup &group : found) {
     growUp(group);
     if (group.members.size() == 1)
       continue;

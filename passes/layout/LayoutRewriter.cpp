@@ -206,7 +206,8 @@ void LayoutRewriter::visit(Operation *op) {
       .Case<SoftmaxOp, CumSumOp>([&](auto along) { moveAlongAxis(along); })
       .Case<QuantizeOp, DequantizeOp>(
           [&](auto quantization) { moveAlongAxis(quantization); })
-      .Case([&](ReduceOp reduce) { moveReduce(reduce); });
+      .Case([&](ReduceOp reduce) { moveReduce(reduce); })
+      .Case([&](MatmulOp matmul) { absorbTransposes(matmul); });
 }
 
 void LayoutRewriter::run() {
@@ -364,4 +365,25 @@ void LayoutRewriter::moveReduce(ReduceOp op) {
       permutation.push_back(it - kept.begin());
   op.replaceAllUsesWith(createTranspose(op.getLoc(), moved, permutation));
   op.erase();
+}
+
+void LayoutRewriter::absorbTransposes(MatmulOp op) {
+  auto swapsMatrix = [](TransposeOp transpose) {
+    Permutation swapped(transpose.getPermutation());
+    std::swap(swapped[swapped.size() - 1], swapped[swapped.size() - 2]);
+    return isIdentity(swapped);
+  };
+  bool transposed[] = {op.getTransposeA(), op.getTransposeB()};
+  bool isChanged = false;
+  for (OpOperand &operand : op->getOpOperands()) {
+    auto transpose = operand.get().getDefiningOp<TransposeOp>();
+    if (!transpose || !swapsMatrix(transpose))
+      continue;
+    operand.set(transpose.getInput());
+    transposed[operand.getOperandNumber()] ^= true;
+    isChanged = true;
+  }
+  op.setTransposeA(transposed[0]);
+  op.setTransposeB(transposed[1]);
+  numMoved += isChanged;
 }

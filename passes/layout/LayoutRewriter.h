@@ -69,6 +69,8 @@ private:
   void moveBroadcast(ef::BroadcastOp op);
   template <typename OpT> void moveAlongAxis(OpT op);
   void moveReduce(ef::ReduceOp op);
+  /// A matmul reads a transposed matrix as well.
+  void absorbTransposes(ef::MatmulOp op);
 
   mlir::Block &block;
   mlir::OpBuilder builder;

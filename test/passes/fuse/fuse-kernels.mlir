@@ -101,3 +101,21 @@ func.func @elementwise(%x: tensor<4x8xf32>, %y: tensor<8xf32>) -> tensor<4x8xf32
   %3 = ef.binary add %2, %y : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
   return %3 : tensor<4x8xf32>
 }
+
+// Each of two anchors that are added keeps its own bias.
+// CHECK-LABEL: func.func @two_anchors
+// CHECK: %[[S:.*]] = ef.fused ({{.*}} = %arg0, {{.*}} = %arg2, {{.*}} = %arg3)
+// CHECK-NEXT: ef.matmul
+// CHECK-NEXT: ef.binary add
+// CHECK-NEXT: ef.yield
+// CHECK: ef.fused ({{.*}} = %arg0, {{.*}} = %arg1, {{.*}} = %[[S]])
+// CHECK-NEXT: ef.matmul
+// CHECK-NEXT: ef.binary add
+// CHECK-NEXT: ef.yield
+func.func @two_anchors(%x: tensor<4x8xf32>, %w0: tensor<8x8xf32>, %w1: tensor<8x8xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32> {
+  %0 = ef.matmul %x, %w0 : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+  %1 = ef.matmul %x, %w1 : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+  %2 = ef.binary add %1, %b : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+  %3 = ef.binary add %0, %2 : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %3 : tensor<4x8xf32>
+}

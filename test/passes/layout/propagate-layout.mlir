@@ -93,3 +93,15 @@ func.func @one_channel(%x: tensor<1x1x8x6xf32>, %w0: tensor<1x1x3x3xf32>) -> ten
   %0 = ef.conv %x, %w0 {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x8x6xf32>, tensor<1x1x3x3xf32>) -> tensor<1x1x6x4xf32>
   return %0 : tensor<1x1x6x4xf32>
 }
+
+// A matmul of transposed tokens reads the tokens themselves.
+// CHECK-LABEL: func.func @matmul_of_tokens
+// CHECK: %[[C:.*]] = ef.conv
+// CHECK-NEXT: %[[T:.*]] = ef.reshape %[[C]] : (tensor<1x8x6x4xf32>) -> tensor<1x48x4xf32>
+// CHECK-NEXT: ef.matmul %[[T]], {{.*}} : (tensor<1x48x4xf32>, tensor<4x4xf32>) -> tensor<1x48x4xf32>
+func.func @matmul_of_tokens(%x: tensor<1x3x8x6xf32>, %w0: tensor<4x3x1x1xf32>, %w1: tensor<4x4xf32>) -> tensor<1x48x4xf32> {
+  %0 = ef.conv %x, %w0 {strides = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x3x8x6xf32>, tensor<4x3x1x1xf32>) -> tensor<1x4x8x6xf32>
+  %1 = ef.reshape %0 : (tensor<1x4x8x6xf32>) -> tensor<1x4x48xf32>
+  %2 = ef.matmul %1, %w1 {transpose_a} : (tensor<1x4x48xf32>, tensor<4x4xf32>) -> tensor<1x48x4xf32>
+  return %2 : tensor<1x48x4xf32>
+}
