@@ -32,7 +32,9 @@ def EfcSimplify : Pass<"efc-simplify", "::mlir::func::FuncOp"> {
   let description = [{
     Chains of reshapes and transposes become the shortest chain of the same effect, slices of concatenations become slices of an operand,
     broadcasts that an element-wise operation does by itself go away, a transpose of the last two dimensions becomes a flag of the matrix product,
-    constants move to the right, squares and divisions by powers of two become products (which changes no bit).
+    constants move to the right, squares and divisions by powers of two become products (which changes no bit). An index of what a reshape and a
+    transpose took apart becomes a range of the source, so that a fused projection of queries, keys and values falls apart into columns. A reshape of a
+    weight is the weight with another shape.
 
     Before:
     ```mlir
