@@ -65,6 +65,8 @@ static FailureOr<Attention> getAttention(NodeImporter &node) {
   attention.value = splitHeads(node, value, attention.keyHeads);
   if (!attention.query || !attention.key || !attention.value)
     return failure();
+  if (node.getShape(attention.value)[1] != attention.keyHeads)
+    return node.fail("keys and values have different numbers of heads");
   if (attention.keyHeads < 1 || attention.heads % attention.keyHeads != 0)
     return node.fail("its " + llvm::Twine(attention.heads) +
                      " query heads cannot share " +

@@ -97,6 +97,9 @@ static LogicalResult fitOutput(NodeImporter &node, ArrayRef<int64_t> inputShape,
   for (size_t i = 0; i < rank; ++i) {
     int64_t extent = inputShape[2 + i];
     int64_t wanted = output ? (*output)[i] : extent * window.strides[i];
+    if (wanted < 1 || wanted > (int64_t(1) << 40))
+      return node.fail("its output_shape " + ef::formatShape(*output) +
+                       " is not possible");
     int64_t full = ef::convTransposeOutputExtent(
         extent, window.kernel[i], window.strides[i], 0, 0, window.dilations[i],
         outputPadding[i]);
@@ -125,6 +128,10 @@ static LogicalResult importConvTranspose(NodeImporter &node) {
     return node.fail("its output_padding has " +
                      llvm::Twine(outputPadding.size()) + " values for " +
                      llvm::Twine(window->getRank()) + " spatial dimensions");
+  for (int64_t padding : outputPadding)
+    if (padding < 0 || padding > (1 << 18))
+      return node.fail("its output_padding " + ef::formatShape(outputPadding) +
+                       " has a value that is not allowed");
   if (failed(fitOutput(node, node.getShape(input), *window, outputPadding)))
     return failure();
   Value result = firstResult(node.createInferred<ef::ConvTransposeOp>(

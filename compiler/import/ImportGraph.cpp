@@ -32,9 +32,8 @@ std::optional<Value> Importer::lookup(Scope &scope, StringRef name) {
                                 ? importTensor(*dense->second, name)
                                 : importSparseTensor(*sparse->second, name);
     if (!value) {
-      addError(ef::makeLocation(&context, name, name),
-               "initializer '" + name +
-                   "': " + llvm::toString(value.takeError()));
+      addError("initializer '" + name +
+               "': " + llvm::toString(value.takeError()));
       return scope.values[name] = Value();
     }
     return scope.values[name] = *value;
@@ -138,10 +137,9 @@ Importer::importBody(const RepeatedPtrField<onnx::NodeProto> &nodes,
     node.publishFailure();
     names += (names.empty() ? "" : ", ") + node.describe();
   }
-  addError(UnknownLoc::get(&context),
-           "the graph is not acyclic; these nodes wait for each other's "
+  addError("the graph is not acyclic; these nodes wait for each other's "
            "results: " +
-               names);
+           names);
   return failure();
 }
 
@@ -190,7 +188,7 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto, Scope &scope) {
   std::string reason =
       node.getReason().empty() ? diagnostics : node.getReason();
   if (!reason.empty())
-    addError(node.getLocation(), node.describe() + ": " + reason);
+    addError(node.describe() + ": " + reason);
   return failure();
 }
 

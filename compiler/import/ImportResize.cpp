@@ -50,7 +50,7 @@ static LogicalResult setScales(NodeImporter &node, ArrayRef<double> factors,
     return node.fail("it has " + llvm::Twine(factors.size()) + " scales for " +
                      llvm::Twine(axes.size()) + " dimensions");
   for (auto [dim, factor] : llvm::zip_equal(axes, factors)) {
-    if (!(factor > 0) || factor > 1e6)
+    if (!(factor > 0) || factor > 1e6 || from[dim] * factor > 1e12)
       return node.fail("its scales must be positive");
     scaling.scales[dim] = factor;
     scaling.sizes[dim] = static_cast<int64_t>(std::floor(from[dim] * factor));

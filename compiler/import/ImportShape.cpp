@@ -225,7 +225,8 @@ static LogicalResult importConstantOfShape(NodeImporter &node) {
   int64_t elements = 1;
   for (int64_t extent : *shape)
     if (__builtin_mul_overflow(elements, std::max<int64_t>(extent, 1),
-                               &elements))
+                               &elements) ||
+        elements > (int64_t(1) << 40))
       return node.fail("its shape " + ef::formatShape(*shape) +
                        " is too large");
   auto type = RankedTensorType::get(*shape, dense.getElementType());
@@ -245,7 +246,7 @@ static LogicalResult importRange(NodeImporter &node) {
     return node.fail("start, limit and delta must be scalars");
   double step = delta->getFloat(0),
          count = std::ceil((limit->getFloat(0) - start->getFloat(0)) / step);
-  if (step == 0 || !(count <= kMaxTableElements))
+  if (step == 0 || !(std::abs(count) <= kMaxTableElements))
     return node.fail("its range has a step of zero, or too many elements");
   int64_t size = std::max<int64_t>(static_cast<int64_t>(count), 0);
   HostTensor table(RankedTensorType::get({size}, start->getElementType()));
@@ -275,7 +276,7 @@ static LogicalResult importEyeLike(NodeImporter &node) {
   if (shape.size() != 2 || ef::getNumElements(shape) > kMaxTableElements)
     return node.fail("it needs a matrix of a reasonable size");
   HostTensor eye(RankedTensorType::get(shape, element));
-  int64_t offset = node.getInt("k", 0);
+  int64_t offset = std::clamp(node.getInt("k", 0), -shape[0], shape[1]);
   for (int64_t row = 0; row < shape[0]; ++row)
     if (int64_t column = row + offset; column >= 0 && column < shape[1])
       eye.setInt(row * shape[1] + column, 1);

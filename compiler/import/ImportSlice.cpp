@@ -95,10 +95,10 @@ static LogicalResult importSplit(NodeImporter &node) {
     (*sizes)->back() = extent - part * (parts - 1);
   }
   int64_t sum = 0;
+  bool isValid = true;
   for (int64_t size : **sizes)
-    if (size < 0 || __builtin_add_overflow(sum, size, &sum))
-      sum = -1;
-  if (sum != extent || (*sizes)->size() != node.getNumOutputs())
+    isValid &= size >= 0 && !__builtin_add_overflow(sum, size, &sum);
+  if (!isValid || sum != extent || (*sizes)->size() != node.getNumOutputs())
     return node.fail("its parts " + ef::formatShape(**sizes) + " for " +
                      llvm::Twine(node.getNumOutputs()) +
                      " outputs do not make up axis " + llvm::Twine(*axis) +
@@ -252,6 +252,8 @@ static LogicalResult importCenterCropPad(NodeImporter &node) {
         node.normalizeAxis(axes ? (*axes)[index] : int64_t(index), rank);
     if (failed(dim))
       return failure();
+    if (extent < 0)
+      return node.fail("its shape has a negative extent");
     // An odd element is cropped from the end, and added at the end.
     int64_t grow = extent - node.getShape(input)[*dim];
     pads[*dim] = grow / 2;

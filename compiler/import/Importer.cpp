@@ -20,12 +20,11 @@ Importer::Importer(MLIRContext &context, OnnxFile onnxFile,
     : context(context), file(std::move(onnxFile)), options(options),
       builder(&context), weights(file.getFolder()), dims(options.dims) {}
 
-void Importer::addError(Location location, const llvm::Twine &message) {
-  errors.emplace_back(location, message.str());
+void Importer::addError(const llvm::Twine &message) {
+  errors.push_back(message.str());
 }
 
 LogicalResult Importer::checkModel() {
-  Location location = UnknownLoc::get(&context);
   for (const onnx::OperatorSetIdProto &opset : file.getModel().opset_import())
     opsets[opset.domain() == "ai.onnx" ? "" : opset.domain()] = opset.version();
   auto standard = opsets.find("");
@@ -34,12 +33,11 @@ LogicalResult Importer::checkModel() {
     return success();
   }
   if (standard->second < kOldestOpset || standard->second > kNewestOpset) {
-    addError(location, "the model uses ONNX opset " +
-                           llvm::Twine(standard->second) + ", but opsets " +
-                           llvm::Twine(kOldestOpset) + " to " +
-                           llvm::Twine(kNewestOpset) +
-                           " are supported; convert it with "
-                           "onnx.version_converter, or export it again");
+    addError("the model uses ONNX opset " + llvm::Twine(standard->second) +
+             ", but opsets " + llvm::Twine(kOldestOpset) + " to " +
+             llvm::Twine(kNewestOpset) +
+             " are supported; convert it with "
+             "onnx.version_converter, or export it again");
     return failure();
   }
   return success();
@@ -100,20 +98,18 @@ LogicalResult Importer::checkOptions() {
             knownDims.insert(dim.dim_param()).second)
           dimNames.push_back(dim.dim_param());
   }
-  Location location = UnknownLoc::get(&context);
   for (const auto &dim : options.dims) {
     if (!knownDims.contains(dim.first()))
-      addError(location, "the model has no symbolic dimension '" + dim.first() +
-                             "'; it has: " + join(dimNames));
+      addError("the model has no symbolic dimension '" + dim.first() +
+               "'; it has: " + join(dimNames));
     else if (dim.second < 1)
-      addError(location, "the extent of dimension '" + dim.first() +
-                             "' must be 1 or more, not " +
-                             llvm::Twine(dim.second));
+      addError("the extent of dimension '" + dim.first() +
+               "' must be 1 or more, not " + llvm::Twine(dim.second));
   }
   for (const auto &shape : options.inputShapes)
     if (!knownInputs.contains(shape.first()))
-      addError(location, "the model has no input '" + shape.first() +
-                             "' to give a shape; it has: " + join(inputNames));
+      addError("the model has no input '" + shape.first() +
+               "' to give a shape; it has: " + join(inputNames));
   return failure(!errors.empty());
 }
 
@@ -134,9 +130,8 @@ void Importer::bindDimsFromShapes() {
 
 std::optional<RankedTensorType>
 Importer::getInputType(const onnx::ValueInfoProto &input, bool &needsDims) {
-  Location location = ef::makeLocation(&context, input.name(), input.name());
   auto fail = [&](const llvm::Twine &reason) {
-    addError(location, "input '" + input.name() + "': " + reason);
+    addError("input '" + input.name() + "': " + reason);
     return std::nullopt;
   };
   const onnx::TypeProto::Tensor *tensor = getTensorProto(input);
@@ -220,8 +215,7 @@ LogicalResult Importer::importInputs(Scope &scope) {
     if (!type)
       continue;
     if (scope.values.contains(input->name())) {
-      addError(UnknownLoc::get(&context),
-               "the model has two inputs named '" + input->name() + "'");
+      addError("the model has two inputs named '" + input->name() + "'");
       continue;
     }
     scope.values[input->name()] = body.addArgument(
@@ -230,10 +224,9 @@ LogicalResult Importer::importInputs(Scope &scope) {
         builder.getNamedAttr("ef.name", builder.getStringAttr(input->name()))));
   }
   if (!unknown.empty())
-    addError(UnknownLoc::get(&context),
-             "the model has inputs with dimensions that are not fixed; give "
+    addError("the model has inputs with dimensions that are not fixed; give "
              "their extents: " +
-                 unknown);
+             unknown);
   if (!errors.empty())
     return failure();
   function.setType(builder.getFunctionType(body.getArgumentTypes(), {}));
@@ -249,12 +242,11 @@ LogicalResult Importer::importOutputs(Scope &scope) {
   SmallVector<DictionaryAttr> resultAttributes;
   const onnx::GraphProto &graph = file.getModel().graph();
   if (graph.output_size() == 0)
-    addError(UnknownLoc::get(&context), "the model has no outputs");
+    addError("the model has no outputs");
   for (const onnx::ValueInfoProto &output : graph.output()) {
     std::optional<Value> value = lookup(scope, output.name());
     if (!value)
-      addError(UnknownLoc::get(&context),
-               "no node computes the model's output '" + output.name() + "'");
+      addError("no node computes the model's output '" + output.name() + "'");
     if (!value || !*value)
       continue;
     if (const onnx::TypeProto::Tensor *declared = getTensorProto(output)) {
@@ -263,9 +255,8 @@ LogicalResult Importer::importOutputs(Scope &scope) {
       if (!element)
         llvm::consumeError(element.takeError());
       else if (*element != actual)
-        addError(UnknownLoc::get(&context),
-                 "the model declares its output '" + output.name() +
-                     "' with another element type than its nodes compute");
+        addError("the model declares its output '" + output.name() +
+                 "' with another element type than its nodes compute");
     }
     values.push_back(*value);
     resultAttributes.push_back(builder.getDictionaryAttr(
@@ -288,8 +279,9 @@ void Importer::eraseDeadOps() {
 }
 
 void Importer::reportErrors() {
-  for (auto &[location, message] : errors)
-    emitError(location) << message;
+  // Without a location: the messages say where, in the words of the model.
+  for (const std::string &message : errors)
+    emitError(UnknownLoc::get(&context)) << message;
 }
 
 OwningOpRef<ModuleOp> Importer::run() {
@@ -311,7 +303,7 @@ OwningOpRef<ModuleOp> Importer::run() {
             succeeded(importOutputs(scope));
   if (!ok) {
     if (errors.empty())
-      addError(location, "the model could not be imported");
+      addError("the model could not be imported");
     reportErrors();
     return nullptr;
   }

@@ -47,8 +47,9 @@ public:
   mlir::OwningOpRef<mlir::ModuleOp> run();
 
   mlir::OpBuilder &getBuilder() { return builder; }
-  /// Records one sentence, to be reported with all others.
-  void addError(mlir::Location location, const llvm::Twine &message);
+  /// Records one sentence, to be reported with all others. It names the node,
+  /// the input or the initializer that it is about.
+  void addError(const llvm::Twine &message);
 
   //===--- Graphs (ImportGraph.cpp) ---===//
   /// Imports the nodes in an order in which each comes after those that it
@@ -118,7 +119,7 @@ private:
   llvm::StringMap<int64_t> dims;
   llvm::StringMap<const onnx::FunctionProto *> functions;
   llvm::StringSet<> nodeNames;
-  std::vector<std::pair<mlir::Location, std::string>> errors;
+  std::vector<std::string> errors;
 };
 
 } // namespace efc::importer

@@ -8,6 +8,10 @@ using namespace mlir;
 using namespace efc::importer;
 using efc::ef::HostTensor;
 
+/// A constant of more elements is no parameter of an operator, but a splat that
+/// should not be written out.
+static constexpr int64_t kMaxParameterElements = 1 << 24;
+
 NodeImporter::NodeImporter(Importer &importer, const onnx::NodeProto &node,
                            Scope &scope, StringRef name)
     : importer(importer), node(node), scope(scope), name(name),
@@ -118,7 +122,8 @@ FailureOr<HostTensor> NodeImporter::getConstant(size_t index, StringRef what) {
   if (!value)
     return failure();
   if (auto constant = value.getDefiningOp<ef::ConstantOp>())
-    if (auto dense = dyn_cast<DenseElementsAttr>(constant.getValue()))
+    if (auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
+        dense && dense.getNumElements() <= kMaxParameterElements)
       return HostTensor::fromAttr(dense);
   if (auto weight = value.getDefiningOp<ef::WeightOp>()) {
     if (Expected<HostTensor> tensor = importer.readWeight(weight))

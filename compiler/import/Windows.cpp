@@ -6,7 +6,7 @@ using namespace efc;
 using namespace efc::importer;
 
 /// Larger extents, strides and pads are mistakes, and would overflow.
-static constexpr int64_t kMaxParameter = int64_t(1) << 31;
+static constexpr int64_t kMaxParameter = int64_t(1) << 18;
 
 /// An attribute with one value in [`low`, kMaxParameter] per entry.
 static LogicalResult readParameter(NodeImporter &node, StringRef name,
