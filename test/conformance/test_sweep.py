@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sweep_cases import FAMILIES, Case, build_model, make_cases
+from sweep_cases import FAMILIES, Case, Generator, build_model, make_cases
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("EFC_BUILD_DIR", REPOSITORY / "build")).resolve()
@@ -66,11 +66,11 @@ def reference(path: Path, cases: list[Case], double: bool = False) -> list[np.nd
     return [value.astype(np.float32) if value.dtype == np.float64 else value for value in results]
 
 
-def compiled(path: Path, cases: list[Case], *flags: str) -> list[np.ndarray]:
-    """The outputs of the compiled model, run with two threads."""
+def compiled(path: Path, cases: list[Case], threads: int = 2) -> list[np.ndarray]:
+    """The outputs of the compiled model."""
     artifact = path.with_suffix(".efa")
-    run_tool("efc", path, "-o", artifact, "--cpu=host", *flags)
-    arguments: list[object] = [artifact, "--threads", 2, "--output-dir", path.parent / "out"]
+    run_tool("efc", path, "-o", artifact, "--cpu=host")
+    arguments: list[object] = [artifact, "--threads", threads, "--output-dir", path.parent / "out"]
     for case in cases:
         for name, value in case.inputs.items():
             np.save(path.parent / f"{name}.npy", value)
@@ -94,3 +94,21 @@ def test_family(name: str, tmp_path: Path) -> None:
         if quality < case.threshold_db:
             failures.append(f"{case.prefix}: {quality:.1f} dB, needs {case.threshold_db}: {case.description}")
     assert not failures, f"seed {SEED}, {len(failures)} of {len(cases)}:\n" + "\n".join(failures)
+
+
+def test_threads_change_no_bit(tmp_path: Path) -> None:
+    """Every family that sums, at sizes of several work items."""
+    generator = Generator(SEED)
+    cases = [Case(f"c{index}_", 0) for index in range(5)]
+    x = generator.values(2, 40, 48, 48)
+    cases[0].node("GroupNormalization", [cases[0].input(x), *(cases[0].weight(generator.values(40)) for _ in "ab")], num_groups=8)
+    cases[0].shapes[cases[0].output] = x.shape
+    cases[1].node("LayerNormalization", [cases[1].input(x), cases[1].weight(generator.values(48))])
+    cases[2].node("Softmax", [cases[2].input(x)], axis=1)
+    cases[3].node("ReduceMean", [cases[3].input(x), cases[3].weight(np.array([1, 3], np.int64))])
+    cases[4].node("Conv", [cases[4].input(x), cases[4].weight(generator.values(24, 40, 3, 3))])
+    path = tmp_path / "threads.onnx"
+    onnx.save(build_model(cases), path)
+    results = [compiled(path, cases, threads) for threads in (1, 2, 5)]
+    for case, first, *others in zip(cases, *results, strict=True):
+        assert all(np.array_equal(first, other) for other in others), f"seed {SEED}: {case.nodes[0].op_type}"
