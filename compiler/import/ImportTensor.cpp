@@ -31,6 +31,37 @@ static Error makeError(const llvm::Twine &message) {
   return llvm::createStringError(message);
 }
 
+/// By TensorProto.DataType; empty for those that are supported.
+static constexpr llvm::StringLiteral kUnsupportedNames[] = {"undefined",
+                                                            "",
+                                                            "",
+                                                            "",
+                                                            "",
+                                                            "",
+                                                            "",
+                                                            "",
+                                                            "string",
+                                                            "",
+                                                            "",
+                                                            "",
+                                                            "",
+                                                            "",
+                                                            "complex64",
+                                                            "complex128",
+                                                            "",
+                                                            "float8e4m3fn",
+                                                            "float8e4m3fnuz",
+                                                            "float8e5m2",
+                                                            "float8e5m2fnuz",
+                                                            "uint4",
+                                                            "int4",
+                                                            "float4e2m1",
+                                                            "float8e8m0",
+                                                            "uint2",
+                                                            "int2",
+                                                            "float6e2m3",
+                                                            "float6e3m2"};
+
 Expected<Type> Importer::getElementType(int64_t onnxType) {
   auto integer = [&](unsigned width, bool isUnsigned) -> Type {
     return isUnsigned ? builder.getIntegerType(width, false)
@@ -66,38 +97,9 @@ Expected<Type> Importer::getElementType(int64_t onnxType) {
   default:
     break;
   }
-  static constexpr llvm::StringLiteral kNames[] = {"undefined",
-                                                   "",
-                                                   "",
-                                                   "",
-                                                   "",
-                                                   "",
-                                                   "",
-                                                   "",
-                                                   "string",
-                                                   "",
-                                                   "",
-                                                   "",
-                                                   "",
-                                                   "",
-                                                   "complex64",
-                                                   "complex128",
-                                                   "",
-                                                   "float8e4m3fn",
-                                                   "float8e4m3fnuz",
-                                                   "float8e5m2",
-                                                   "float8e5m2fnuz",
-                                                   "uint4",
-                                                   "int4",
-                                                   "float4e2m1",
-                                                   "float8e8m0",
-                                                   "uint2",
-                                                   "int2",
-                                                   "float6e2m3",
-                                                   "float6e3m2"};
-  bool isKnown = onnxType >= 0 && onnxType < std::ssize(kNames);
+  bool isKnown = onnxType >= 0 && onnxType < std::ssize(kUnsupportedNames);
   return makeError("elements of type " +
-                   (isKnown ? llvm::Twine(kNames[onnxType])
+                   (isKnown ? llvm::Twine(kUnsupportedNames[onnxType])
                             : "number " + llvm::Twine(onnxType)) +
                    " are not supported; float16, bfloat16, float, double, bool "
                    "and integers of 8 to 64 bits are");
