@@ -11,6 +11,10 @@ using namespace efc::ef;
 /// sigmoid(x) needs two operations).
 static constexpr size_t maxClosureSize = 8;
 
+/// Kernels of matrix products compute blocks of this many columns; they can
+/// apply a gate only where both halves of the columns are whole blocks.
+static constexpr int64_t gateColumns = 16;
+
 static RankedTensorType getType(Value value) {
   return cast<RankedTensorType>(value.getType());
 }
@@ -51,6 +55,7 @@ bool GroupBuilder::isEpilogue(Operation *op, const FusionGroup &group,
         group.members, [](Operation *member) { return isa<GegluOp>(member); });
     return isa_and_nonnull<MatmulOp>(group.anchor) && !isGated &&
            candidates.empty() &&
+           getColumns(gate.getResult()) % gateColumns == 0 &&
            getColumns(gate.getInput()) ==
                getColumns(group.anchor->getResult(0));
   }

@@ -63,3 +63,13 @@ func.func @gate_without_matmul(%x: tensor<4x8xf32>) -> tensor<4x4xf32> {
   %1 = ef.geglu %0 : (tensor<4x8xf32>) -> tensor<4x4xf32>
   return %1 : tensor<4x4xf32>
 }
+
+// A gate whose halves are not whole blocks of the matmul's columns.
+// CHECK-LABEL: func.func @narrow_gate
+// CHECK-NEXT: ef.matmul
+// CHECK-NEXT: ef.geglu
+func.func @narrow_gate(%x: tensor<4x8xf32>, %w: tensor<8x8xf32>) -> tensor<4x4xf32> {
+  %0 = ef.matmul %x, %w : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+  %1 = ef.geglu %0 : (tensor<4x8xf32>) -> tensor<4x4xf32>
+  return %1 : tensor<4x4xf32>
+}

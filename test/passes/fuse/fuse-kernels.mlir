@@ -45,12 +45,12 @@ func.func @diamond(%x: tensor<4x8xf32>, %w: tensor<8x8xf32>) -> tensor<4x8xf32> 
 // CHECK-NEXT: ef.matmul
 // CHECK-NEXT: ef.binary add
 // CHECK-NEXT: ef.geglu
-// CHECK-NEXT: ef.yield {{.*}} : tensor<1x4x8xf32>
-func.func @gate(%x: tensor<1x4x8xf32>, %w: tensor<8x16xf32>, %b: tensor<16xf32>) -> tensor<1x4x8xf32> {
-  %0 = ef.matmul %x, %w : (tensor<1x4x8xf32>, tensor<8x16xf32>) -> tensor<1x4x16xf32>
-  %1 = ef.binary add %b, %0 : (tensor<16xf32>, tensor<1x4x16xf32>) -> tensor<1x4x16xf32>
-  %2 = ef.geglu %1 : (tensor<1x4x16xf32>) -> tensor<1x4x8xf32>
-  return %2 : tensor<1x4x8xf32>
+// CHECK-NEXT: ef.yield {{.*}} : tensor<1x4x16xf32>
+func.func @gate(%x: tensor<1x4x8xf32>, %w: tensor<8x32xf32>, %b: tensor<32xf32>) -> tensor<1x4x16xf32> {
+  %0 = ef.matmul %x, %w : (tensor<1x4x8xf32>, tensor<8x32xf32>) -> tensor<1x4x32xf32>
+  %1 = ef.binary add %b, %0 : (tensor<32xf32>, tensor<1x4x32xf32>) -> tensor<1x4x32xf32>
+  %2 = ef.geglu %1 : (tensor<1x4x32xf32>) -> tensor<1x4x16xf32>
+  return %2 : tensor<1x4x16xf32>
 }
 
 // A reshape of the rows on the way to the residual, and one of the operand.
