@@ -35,12 +35,11 @@ using namespace efc::cpu;
 
 static constexpr int64_t kChunk = 2 * kRowGranule;
 static constexpr int64_t kMaxChannelBlock = 320;
-static constexpr int64_t kMaxFilterBlock = 160;
+static constexpr int64_t kMaxFilterBlock = 80;
 static constexpr int64_t kMinGroupPanels = 5;
 static constexpr int64_t kWantedItems = 24;
-/// Panels of one step of the products: a pair, as wide registers take both at
-/// once.
-static constexpr int64_t kStepPanels = 2;
+/// Groups are made of pairs of panels: registers of some variants take both.
+static constexpr int64_t kGroupGranule = 2;
 /// Elements between the lines of V and of M beyond their size, so that 36
 /// streams do not fall into one set of the cache.
 static constexpr int64_t kSkew = 16;
@@ -57,9 +56,10 @@ struct Blocking {
       maxTiles; ///< All chunks but the last have kChunk tiles.
   int64_t groupPanels, groups;
   int64_t channelBlock, filterBlock;
+  int64_t stepPanels; ///< Panels that the microkernel takes at once.
   bool splitsChannels;
 
-  explicit Blocking(const Conv2d &conv) {
+  Blocking(const Conv2d &conv, const CpuVariant &variant) {
     tilesY = llvm::divideCeil(conv.outH, kWinogradOutput);
     tilesX = llvm::divideCeil(conv.outW, kWinogradOutput);
     tiles = conv.n * tilesY * tilesX;
@@ -71,10 +71,13 @@ struct Blocking {
     while (chunks * groups < kWantedItems &&
            panels / (groups + 1) >= kMinGroupPanels)
       ++groups;
-    groupPanels = llvm::alignTo(llvm::divideCeil(panels, groups), kStepPanels);
+    groupPanels =
+        llvm::alignTo(llvm::divideCeil(panels, groups), kGroupGranule);
     groups = llvm::divideCeil(panels, groupPanels);
     channelBlock = evenBlock(conv.c, kMaxChannelBlock);
     filterBlock = evenBlock(channelBlock, kMaxFilterBlock);
+    stepPanels = std::max<int64_t>(1, int64_t(variant.tileVectors) *
+                                          variant.lanes / kPanelColumns);
     splitsChannels = channelBlock < conv.c;
   }
 
@@ -82,14 +85,14 @@ struct Blocking {
   int64_t inputLine() const { return maxTiles * channelBlock + kSkew; }
   int64_t inputElements() const { return kWinogradProducts * inputLine(); }
   int64_t filterElements() const {
-    return kStepPanels * kWinogradProducts * filterBlock * kPanelColumns;
+    return stepPanels * kWinogradProducts * filterBlock * kPanelColumns;
   }
   int64_t productLine() const {
-    return maxTiles * kStepPanels * kPanelColumns + kSkew;
+    return maxTiles * stepPanels * kPanelColumns + kSkew;
   }
   int64_t stepElements() const { return kWinogradProducts * productLine(); }
   int64_t productElements() const {
-    return stepElements() * (splitsChannels ? groupPanels / kStepPanels : 1);
+    return stepElements() * (splitsChannels ? groupPanels / stepPanels : 1);
   }
   int64_t patchElements() const { return kWinogradProducts * channelBlock; }
   int64_t outputElements() const {
@@ -288,7 +291,7 @@ struct WinogradEmitter {
           b.index(kWinogradProducts * blocking.filterBlock * kPanelColumns);
       product.c =
           b.offsetPointer(products, b.mul(line, blocking.productLine()), f32);
-      product.ldc = b.index(kStepPanels * kPanelColumns);
+      product.ldc = b.index(blocking.stepPanels * kPanelColumns);
       product.k = k;
       product.accumulate = accumulate;
       microkernel.emit(b, product, tiles, blocking.lastTiles % kRowGranule,
@@ -304,7 +307,8 @@ struct WinogradEmitter {
           b.index(0), b.mul(numPanels, kPanelColumns), lanes,
           [&](Value column) {
             Value from = b.offsetPointer(
-                products, b.add(b.mul(t, kStepPanels * kPanelColumns), column),
+                products,
+                b.add(b.mul(t, blocking.stepPanels * kPanelColumns), column),
                 f32);
             SmallVector<Value> lines;
             for (int64_t i = 0; i < kWinogradProducts; ++i)
@@ -356,11 +360,12 @@ struct WinogradEmitter {
   void emitChannelBlock(Value firstTile, Value tiles, Value firstPanel,
                         Value numPanels, Value channel, Value channels) {
     emitInput(firstTile, tiles, channel, channels);
-    b.loop(b.index(0), numPanels, kStepPanels, [&](Value panel) {
-      Value inStep = panels() % kStepPanels
-                         ? b.min(b.index(kStepPanels), b.sub(numPanels, panel))
-                         : b.index(kStepPanels);
-      Value products = stepProducts(b.divFloor(panel, kStepPanels));
+    b.loop(b.index(0), numPanels, blocking.stepPanels, [&](Value panel) {
+      Value inStep =
+          panels() % blocking.stepPanels
+              ? b.min(b.index(blocking.stepPanels), b.sub(numPanels, panel))
+              : b.index(blocking.stepPanels);
+      Value products = stepProducts(b.divFloor(panel, blocking.stepPanels));
       b.loop(b.index(0), channels, blocking.filterBlock, [&](Value first) {
         Value k = b.min(b.index(blocking.filterBlock), b.sub(channels, first));
         b.loop(b.index(0), inStep, 1, [&](Value slot) {
@@ -400,10 +405,11 @@ struct WinogradEmitter {
     });
     if (!blocking.splitsChannels)
       return;
-    b.loop(b.index(0), numPanels, kStepPanels, [&](Value panel) {
-      Value inStep = b.min(b.index(kStepPanels), b.sub(numPanels, panel));
-      emitOutput(stepProducts(b.divFloor(panel, kStepPanels)), firstTile, tiles,
-                 b.add(firstPanel, panel), inStep, 2);
+    b.loop(b.index(0), numPanels, blocking.stepPanels, [&](Value panel) {
+      Value inStep =
+          b.min(b.index(blocking.stepPanels), b.sub(numPanels, panel));
+      emitOutput(stepProducts(b.divFloor(panel, blocking.stepPanels)),
+                 firstTile, tiles, b.add(firstPanel, panel), inStep, 2);
     });
   }
 };
@@ -417,7 +423,8 @@ bool efc::cpu::isWinogradFaster(const Conv2d &conv) {
   if (!fits || conv.c % kPanelColumns || conv.m % kPanelColumns ||
       conv.h < kWinogradInput || conv.w < kWinogradInput)
     return false;
-  Blocking blocking(conv);
+  // Nothing that differs between variants may enter: all share the launches.
+  Blocking blocking(conv, CpuVariant());
   double tiles = std::min<double>(blocking.tiles, kChunk),
          columns =
              std::min<int64_t>(blocking.groupPanels * kPanelColumns, conv.m);
@@ -443,7 +450,7 @@ Lowered efc::cpu::lowerConvWinograd(const KernelView &view, const Conv2d &conv,
        filterElement = getElementTypeOrSelf(packed.getType());
   Type f32 = main.getF32Type();
   Microkernel microkernel(dispatches, f32, f32, f32);
-  Blocking blocking(conv);
+  Blocking blocking(conv, dispatches.variant);
 
   Launch launch{view.root->getLoc(),
                 "conv_winograd",
