@@ -24,6 +24,10 @@ Type efc::cpu::getStorageType(Type elementType) {
 
 MemRefType efc::cpu::getStorageMemRef(Type tensorType) {
   auto tensor = cast<RankedTensorType>(tensorType);
+  // MLIR's strides of a shape with a zero have no bare pointer; nothing is read
+  // through the one element.
+  if (tensor.getNumElements() == 0)
+    return MemRefType::get({1}, getStorageType(tensor.getElementType()));
   return MemRefType::get(tensor.getShape(),
                          getStorageType(tensor.getElementType()));
 }

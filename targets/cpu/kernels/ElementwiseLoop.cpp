@@ -165,10 +165,16 @@ void efc::cpu::storeElements(KernelBuilder &b, Value value, Value pointer,
           b.offsetPointer(pointer, offset, getStorageType(elementType)));
 }
 
+Type efc::cpu::getCopyType(Type elementType) {
+  Type storage = getStorageType(elementType);
+  return IntegerType::get(storage.getContext(),
+                          storage.getIntOrFloatBitWidth());
+}
+
 void efc::cpu::copyElements(KernelBuilder &b, Value from, Value fromOffset,
                             int64_t stride, Value to, Value toOffset,
                             Type elementType, int64_t lanes) {
-  Type storage = getStorageType(elementType);
+  Type storage = getCopyType(elementType);
   bool isSplat = stride == 0 && lanes > 1;
   Value value = b.load(b.offsetPointer(from, fromOffset, storage),
                        isSplat ? storage : vectorOf(storage, lanes));

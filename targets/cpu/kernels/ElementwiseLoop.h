@@ -68,6 +68,8 @@ mlir::Value loadElements(KernelBuilder &b, mlir::Value pointer,
                          int64_t stride, int64_t lanes);
 void storeElements(KernelBuilder &b, mlir::Value value, mlir::Value pointer,
                    mlir::Value offset, mlir::Type elementType);
+/// The type to copy an element as: never a float that LLVM would widen.
+mlir::Type getCopyType(mlir::Type elementType);
 /// Copies `lanes` elements without looking at them.
 void copyElements(KernelBuilder &b, mlir::Value from, mlir::Value fromOffset,
                   int64_t stride, mlir::Value to, mlir::Value toOffset,

@@ -96,20 +96,26 @@ Value TableCopyKernel::lookUp(KernelBuilder &b, size_t dim, Value position,
 
 Value TableCopyKernel::emitFilling(KernelBuilder &b) const {
   Type elementType = type.getElementType();
-  Type storage = getStorageType(elementType);
+  Type storage = getCopyType(elementType);
   if (fillInput)
     return b.load(b.pointer(b.input(fillInput)), storage);
-  if (isa<FloatType>(storage))
-    return arith::ConstantOp::create(b,
-                                     b.getFloatAttr(storage, copy.fillValue));
-  return arith::ConstantOp::create(
-      b, b.getIntegerAttr(storage, static_cast<int64_t>(copy.fillValue)));
+  APInt bits(storage.getIntOrFloatBitWidth(),
+             static_cast<int64_t>(copy.fillValue), /*isSigned=*/true,
+             /*implicitTrunc=*/true);
+  if (auto floats = dyn_cast<FloatType>(elementType)) {
+    APFloat value(copy.fillValue);
+    bool losesInfo;
+    value.convert(floats.getFloatSemantics(), APFloat::rmNearestTiesToEven,
+                  &losesInfo);
+    bits = value.bitcastToAPInt();
+  }
+  return arith::ConstantOp::create(b, b.getIntegerAttr(storage, bits));
 }
 
 void TableCopyKernel::emitRun(KernelBuilder &b, Value from, Value isInside,
                               Value to) const {
   Type elementType = type.getElementType();
-  Type storage = getStorageType(elementType);
+  Type storage = getCopyType(elementType);
   if (run == 1) {
     Value value = b.load(b.offsetPointer(source, from, storage), storage);
     if (isInside)
@@ -142,7 +148,7 @@ void TableCopyKernel::emitRun(KernelBuilder &b, Value from, Value isInside,
 /// For an input without elements, of which not even an unused one may be read.
 void TableCopyKernel::emitFillingOnly(KernelBuilder &b, Value firstRow,
                                       Value lastRow) const {
-  Type storage = getStorageType(type.getElementType());
+  Type storage = getCopyType(type.getElementType());
   int64_t perRow = shape[inner] * run;
   b.loop(b.mul(firstRow, perRow), b.mul(lastRow, perRow), 1, [&](Value i) {
     b.store(filling, b.offsetPointer(destination, i, storage));

@@ -144,7 +144,7 @@ Value efc::cpu::emitTiledTranspose(const KernelView &view, Value input,
   TransposeKernel kernel{
       shape, accesses[0], accesses[1],
       static_cast<size_t>(innermost - accesses[0].strides.begin()),
-      getStorageType(type.getElementType())};
+      getCopyType(type.getElementType())};
   if (type.getNumElements() == 0 || kernel.readInner == kernel.writeInner() ||
       shape[kernel.readInner] < kMinExtent || shape.back() < kMinExtent)
     return {};

@@ -399,6 +399,13 @@ Value FloatMath::pow(Value x, Value y) {
   base =
       select(arith::AndIOp::create(b, isNegative, isFiniteBase), base, result);
   result = select(isOdd, signedResult, base);
+  // Whole powers of whole numbers are exact where the error is below one half.
+  Value isExact = arith::AndIOp::create(
+      b, arith::AndIOp::create(b, isWhole, compare(equals, floor(x), x)),
+      less(abs(result), 0x1p43));
+  isExact = arith::AndIOp::create(
+      b, isExact, compare(arith::CmpFPredicate::OGE, y, constant(0)));
+  result = select(isExact, roundEven(result), result);
   Value one = constant(1.0);
   Value isUnit = compare(equals, magnitude, one);
   Value isInfinite = compare(equals, abs(y), constant(kInfinity));
