@@ -125,7 +125,9 @@ def main() -> None:
     for m, k, n in MATMULS:
         cases.append((f"linear {m}x{k}x{n}", matmul_text(m, k, n), lambda m=m, k=k, n=n: openvino_matmul(m, k, n), m * k * n))
     for h, c, f in CONVS:
-        cases.append((f"conv3x3 {h}x{h} {c}->{f}", conv_text(h, c, f), lambda h=h, c=c, f=f: openvino_conv(h, c, f), 9 * h * h * c * f))
+        cases.append(
+            (f"conv3x3 {h}x{h} {c}->{f}", conv_text(h, c, f), lambda h=h, c=c, f=f: openvino_conv(h, c, f), 9 * h * h * c * f)
+        )
     for q, k, h, d in ATTENTIONS:
         build = lambda q=q, k=k, h=h, d=d: openvino_attention(q, k, h, d)  # noqa: E731
         cases.append((f"attention {q}x{k}, {h} heads of {d}", attention_text(q, k, h, d), build, 2 * q * k * h * d))
