@@ -14,6 +14,8 @@ import small_models
 from conftest import Run
 from onnx import TensorProto, helper
 
+import edgefusion
+
 
 def refuse(efc: Run, model: Path, folder: Path, *mentions: str, flags: tuple[str, ...] = (), output: Path | None = None) -> str:
     """Compiles `model`, which must fail as a user's mistake does, and returns what was said."""
@@ -135,9 +137,13 @@ def test_bad_flags(efc: Run, tmp_path: Path, flags: tuple[str, ...]) -> None:
 
 
 def test_zero_size_dimension(efc: Run, tmp_path: Path) -> None:
+    """Valid in ONNX: the model compiles, and gives an empty result."""
     nodes = [helper.make_node("Relu", ["x"], ["y"], name="nothing_to_do")]
-    model = small_models.model(nodes, {"x": [0, 3]}, {"y": [0, 3]})
-    refuse(efc, small_models.save(model, tmp_path / "zero.onnx"), tmp_path, "x")
+    path = small_models.save(small_models.model(nodes, {"x": [0, 3]}, {"y": [0, 3]}), tmp_path / "zero.onnx")
+    result = efc(path, "--cpu=host", "-o", tmp_path / "zero.efa")
+    assert result.returncode == 0, result.stderr
+    outputs = edgefusion.Session(tmp_path / "zero.efa").run({"x": np.zeros((0, 3), np.float32)})
+    assert outputs["y"].shape == (0, 3)
 
 
 def test_nan_weights(efc: Run, tmp_path: Path) -> None:
@@ -148,8 +154,6 @@ def test_nan_weights(efc: Run, tmp_path: Path) -> None:
     result = efc(path, "--cpu=host", "-o", tmp_path / "nan.efa")
     assert result.returncode in (0, 1), result.stderr
     if result.returncode == 0:
-        import edgefusion
-
         outputs = edgefusion.Session(tmp_path / "nan.efa", threads=1).run({"x": np.ones((2, 4), np.float32)})
         assert np.isnan(outputs["y"]).all()
 
