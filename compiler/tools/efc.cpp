@@ -228,10 +228,12 @@ int main(int argc, char **argv) {
   context.getDiagEngine().registerHandler(
       [&](mlir::Diagnostic &diagnostic) { printDiagnostic(diagnostic); });
   CompileReport report;
+  // Linking runs lld in this process, which resets every cl::opt.
+  bool isQuiet = flags.quiet;
   if (failed(compile(context, flags.input, outputPath(flags, options), options,
                      report)))
     return 1;
-  if (options.to == Phase::Code && !flags.quiet)
+  if (options.to == Phase::Code && !isQuiet)
     printSummary(report, llvm::errs());
   return 0;
 }
