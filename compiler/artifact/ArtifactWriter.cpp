@@ -93,7 +93,7 @@ Error ArtifactWriter::write(StringRef path) {
   for (auto [section, entry] : llvm::zip_equal(sections, model.sections)) {
     stream.seek(entry->offset);
     efrt::SectionChecksum checksum;
-    uint64_t written = 0;
+    [[maybe_unused]] uint64_t written = 0; // Only asserted on.
     Error error = section.produce([&](ArrayRef<char> bytes) -> Error {
       stream.write(bytes.data(), bytes.size());
       if (stream.has_error())
