@@ -26,7 +26,8 @@ void EfDialect::initialize() {
       >();
 }
 
-Operation *EfDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type, Location loc) {
+Operation *EfDialect::materializeConstant(OpBuilder &builder, Attribute value,
+                                          Type type, Location loc) {
   auto elements = dyn_cast<ElementsAttr>(value);
   if (!elements || elements.getType() != type)
     return nullptr;
