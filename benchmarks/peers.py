@@ -99,6 +99,22 @@ def prepare(bundle: Path, scratch: Path, seed: int) -> dict[str, Workload]:
     return workloads
 
 
+def run_watched(command: list[str | Path]) -> tuple[int, str, int]:
+    """Exit code, error output and peak resident bytes of a command.
+
+    The peak is polled from /proc: what wait4() reports starts at the size of the process that forked, which is gigabytes here.
+    """
+    peak = 0
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stderr=errors)
+        while process.poll() is None:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = max([peak, *(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))])
+            time.sleep(0.01)
+        errors.seek(0)
+        return process.returncode, errors.read().decode(errors="replace").strip(), peak
+
+
 def compile_ours(row: Row, workloads: dict[str, Workload], folder: Path, flags: list[str]) -> dict[str, Path]:
     """Compiles all models with `efc`, each in its own process, noting time and peak memory."""
     efc = Path(os.environ.get("EFC_BUILD_DIR", REPOSITORY / "build")) / "bin" / "efc"
@@ -106,16 +122,12 @@ def compile_ours(row: Row, workloads: dict[str, Workload], folder: Path, flags: 
     for name, workload in workloads.items():
         artifact = folder / f"{row.engine}.{name}.efa"
         start = time.perf_counter()
-        process = subprocess.Popen([efc, workload.model, "--quiet", "-o", artifact, *flags], stderr=subprocess.PIPE)
-        assert process.stderr
-        message = process.stderr.read().decode(errors="replace").strip()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
+        code, message, peak = run_watched([efc, workload.model, "--quiet", "-o", artifact, *flags])
+        if code != 0:
             row.notes.append(f"{name} does not compile: {(message.splitlines() or ['no message'])[0]}")
             continue
         row.compile_seconds[name] = time.perf_counter() - start
-        row.compile_peak_bytes[name] = usage.ru_maxrss * 1024
+        row.compile_peak_bytes[name] = peak
         artifacts[name] = artifact
     return artifacts
 
