@@ -7,17 +7,25 @@
 #include "npu/Machine.h"
 #include "targets/exynos_npu/Layer.h"
 
-#include "llvm/Support/Error.h"
+#include "mlir/IR/Attributes.h"
 #include "mlir/Support/LLVM.h"
+#include "llvm/Support/Error.h"
+
+#include <optional>
 
 namespace efc::npu {
 
 /// How one layer runs inside a tile of its group.
 struct LayerTiling {
-  /// Output channels at a time (Conv, Matmul); the weights stream in chunks of
-  /// this many. Equal to the layer's channels: one chunk. Attention: query
-  /// positions at a time within the tile, one head after the other.
+  /// Conv, Matmul: output channels at a time; the weights stream in chunks of
+  /// this many (equal to the layer's channels: one chunk). Attention: query
+  /// positions at a time within the tile, one head after the other. 0 for
+  /// layers that have none.
   int64_t chunk = 0;
+  /// Attention, Scores: keys at a time (rows of K that are in the scratchpad);
+  /// Attention, Context: channels of V at a time. Fewer than all: streamed anew
+  /// for each chunk of query positions.
+  int64_t keyChunk = 0, valueChunk = 0;
   /// Weights are loaded once for all tiles of the group.
   bool weightsResident = false;
 };
@@ -30,7 +38,15 @@ struct Group {
   int64_t tilePositions = 0;
   std::vector<LayerTiling> layers; ///< One for each of [first, last).
   double cycles = 0;               ///< Estimate.
-  int64_t scratchBytes = 0;        ///< Largest working set, double buffered.
+  /// Largest working set without any prefetch: what must fit.
+  int64_t scratchBytes = 0;
+  /// What prefetching a whole tile ahead would use.
+  int64_t prefetchBytes = 0;
+  int64_t dramBytes = 0; ///< Estimate of what the DMA moves.
+
+  int64_t numTiles(int64_t positions) const {
+    return (positions + tilePositions - 1) / tilePositions;
+  }
 };
 
 struct Tiling {
@@ -57,18 +73,27 @@ public:
   /// algorithms.
   llvm::Error verify(const Tiling &tiling) const;
 
-  /// Working set and cost of one group, for the algorithms. `tilePositions` and
-  /// chunks given; cycles and scratchBytes are filled in.
-  bool price(Group &group) const;
+  /// The cheapest way to run layers [first, last) as one group; nothing if that
+  /// cannot be or does not fit. `why`, if given, says what was in the way.
+  std::optional<Group> bestGroup(int first, int last,
+                                 std::string *why = nullptr) const;
   /// Compulsory traffic and MAC-bound cycles; `binds` says which is larger.
   double lowerBoundCycles(std::string *binds = nullptr) const;
 };
+
+/// Rules of the machine and of the emitter that say which layers may share a
+/// group; tiles > 1 is the stricter question.
+bool mayShareGroup(const LayerGraph &graph, int first, int last, bool tiled);
 
 /// Every layer on its own.
 llvm::Expected<Tiling> tileLayerByLayer(const TilingProblem &problem);
 /// Dynamic programming over the cut points; structurally equal runs of layers
 /// are priced once.
 llvm::Expected<Tiling> tileByDynamicProgramming(const TilingProblem &problem);
+
+/// The decision as an attribute of the partition's function, and back.
+mlir::Attribute toAttribute(mlir::MLIRContext &context, const Tiling &tiling);
+llvm::FailureOr<Tiling> tilingOf(mlir::func::FuncOp partition);
 
 } // namespace efc::npu
 
