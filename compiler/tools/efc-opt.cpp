@@ -2,6 +2,7 @@
 // problem.
 #include "dialects/cpu/CpuDialect.h"
 #include "dialects/ef/EfDialect.h"
+#include "dialects/npu/NpuDialect.h"
 #include "passes/Passes.h"
 #include "targets/cpu/Passes.h"
 
@@ -21,7 +22,8 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  registry.insert<efc::ef::EfDialect, efc::cpu::CpuDialect>();
+  registry.insert<efc::ef::EfDialect, efc::cpu::CpuDialect,
+                  efc::npu::NpuDialect>();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "efc's single passes\n", registry));
 }
