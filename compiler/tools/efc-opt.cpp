@@ -5,6 +5,7 @@
 #include "dialects/npu/NpuDialect.h"
 #include "passes/Passes.h"
 #include "targets/cpu/Passes.h"
+#include "targets/exynos_npu/Passes.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -15,6 +16,7 @@ int main(int argc, char **argv) {
   mlir::registerAllPasses();
   efc::registerEfcPasses();
   efc::cpu::registerEfcCpuPasses();
+  efc::npu::registerEfcNpuPasses();
   mlir::PassPipelineRegistration<>("efc-canonicalize-pipeline",
                                    "All passes of the phase canonical",
                                    efc::buildCanonicalizePipeline);
