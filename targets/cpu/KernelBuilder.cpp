@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Quant/IR/QuantTypes.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"
@@ -15,11 +16,30 @@ using namespace mlir;
 using namespace efc::cpu;
 
 Type efc::cpu::getStorageType(Type elementType) {
+  if (auto quantized = dyn_cast<quant::QuantizedType>(elementType))
+    return quantized.getStorageType();
   auto integer = dyn_cast<IntegerType>(elementType);
   if (!integer)
     return elementType;
   unsigned width = integer.getWidth() == 1 ? 8 : integer.getWidth();
   return IntegerType::get(elementType.getContext(), width);
+}
+
+void efc::cpu::printStructure(raw_ostream &os, Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  auto quantized = dyn_cast<quant::QuantizedType>(getElementTypeOrSelf(type));
+  if (!quantized) {
+    os << type;
+    return;
+  }
+  if (tensor)
+    for (int64_t extent : tensor.getShape())
+      os << extent << 'x';
+  os << "quantized<" << quantized.getStorageType() << ':'
+     << quantized.getStorageTypeMin() << ':' << quantized.getStorageTypeMax();
+  if (auto perAxis = dyn_cast<quant::UniformQuantizedPerAxisType>(quantized))
+    os << ':' << perAxis.getQuantizedDimension();
+  os << '>';
 }
 
 MemRefType efc::cpu::getStorageMemRef(Type tensorType) {
@@ -167,11 +187,13 @@ static std::string fullKey(const Launch &launch) {
   llvm::raw_string_ostream os(key);
   os << launch.family << '|' << launch.key << '|' << launch.work << '|'
      << launch.scratch << '|';
-  for (Value input : launch.inputs)
-    os << input.getType() << ',';
+  auto print = [&](Type type) {
+    printStructure(os, type);
+    os << ',';
+  };
+  llvm::for_each(ValueRange(launch.inputs).getTypes(), print);
   os << "->";
-  for (Type result : launch.results)
-    os << result << ',';
+  llvm::for_each(launch.results, print);
   return key;
 }
 

@@ -19,8 +19,11 @@
 namespace efc::cpu {
 
 /// The element type in memory: i1 is i8 (0 or 1), unsigned integers are
-/// signless, all others are themselves.
+/// signless, quantised elements are their integers, all others are themselves.
 mlir::Type getStorageType(mlir::Type elementType);
+/// A type as kernels' keys have it: a quantised one without its scales, which
+/// are data of the launch (kernels/QuantizedOperands.h).
+void printStructure(llvm::raw_ostream &os, mlir::Type type);
 /// memref<shape x storage type> for a tensor.
 mlir::MemRefType getStorageMemRef(mlir::Type tensorType);
 

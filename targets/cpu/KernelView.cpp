@@ -1,6 +1,9 @@
 // See KernelView.h.
 #include "targets/cpu/KernelView.h"
 
+#include "targets/cpu/KernelBuilder.h"
+#include "targets/cpu/kernels/QuantizedOperands.h"
+
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
@@ -8,7 +11,8 @@ using namespace efc;
 using namespace efc::cpu;
 
 static bool isTail(Operation *op) {
-  return isa<ef::UnaryOp, ef::BinaryOp, ef::SelectOp, ef::CastOp>(op);
+  return isa<ef::UnaryOp, ef::BinaryOp, ef::SelectOp, ef::CastOp>(op) ||
+         isQuantizationCast(op);
 }
 
 KernelView::KernelView(Operation *root) : root(root) {
@@ -44,6 +48,18 @@ RankedTensorType KernelView::resultType(unsigned index) const {
   return cast<RankedTensorType>(root->getResult(index).getType());
 }
 
+/// All attributes but the scales of quantised kernels, which are data.
+static void printAttributes(raw_ostream &os, Attribute attributes) {
+  auto dictionary = dyn_cast_or_null<DictionaryAttr>(attributes);
+  if (!dictionary) {
+    os << attributes;
+    return;
+  }
+  for (NamedAttribute attribute : dictionary)
+    if (attribute.getName() != "score_scale")
+      os << attribute.getName() << '=' << attribute.getValue() << ' ';
+}
+
 std::string KernelView::key() const {
   std::string text;
   llvm::raw_string_ostream os(text);
@@ -52,13 +68,18 @@ std::string KernelView::key() const {
     return numbers.try_emplace(value, numbers.size()).first->second;
   };
   auto describe = [&](Operation *op) {
-    os << op->getName() << op->getAttrDictionary()
-       << op->getPropertiesAsAttribute() << '(';
-    for (Value operand : op->getOperands())
-      os << number(operand) << ':' << operand.getType() << ' ';
+    auto print = [&](Value value) {
+      os << number(value) << ':';
+      printStructure(os, value.getType());
+      os << ' ';
+    };
+    os << op->getName() << '{';
+    printAttributes(os, op->getAttrDictionary());
+    printAttributes(os, op->getPropertiesAsAttribute());
+    os << "}(";
+    llvm::for_each(op->getOperands(), print);
     os << ")=";
-    for (Value result : op->getResults())
-      os << number(result) << ':' << result.getType() << ' ';
+    llvm::for_each(op->getResults(), print);
     os << ';';
   };
   if (!isa<ef::FusedOp>(root)) {

@@ -30,7 +30,8 @@ struct KernelView {
   mlir::RankedTensorType resultType(unsigned index = 0) const;
 
   /// Text that is equal exactly for kernels of the same structure: operations,
-  /// attributes, types, how they are wired; no names, no locations.
+  /// attributes, types, how they are wired; no names, no locations, no scales
+  /// of quantised tensors.
   std::string key() const;
   /// "conv+add+silu".
   std::string label() const;
