@@ -16,6 +16,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -36,6 +37,8 @@ enum class Queue : uint8_t {
   Vector3,
 };
 inline constexpr size_t kNumQueues = 10;
+/// "dma0", ..., "vector3".
+std::string_view nameOf(Queue queue);
 
 /// At most four dimensions of elements in the scratchpad, innermost last;
 /// unused leading ones have extent 1. Strides are in bytes; 0 repeats.
@@ -48,6 +51,7 @@ struct View {
   std::array<int32_t, 4> strides = {0, 0, 0, 0};
   float scale = 1;
   int32_t limit = 32767;
+  bool operator==(const View &) const = default;
 };
 
 /// Element-wise functions of the vector lanes: float32, as docs/numerics.md
@@ -85,6 +89,7 @@ struct Instruction {
   Opcode op = Opcode::Load;
   uint8_t dst = 0, a = 0, b = 0; ///< Registers 0..15 (Load: a is an operand).
   float immediate = 0;
+  bool operator==(const Instruction &) const = default;
 };
 
 inline constexpr size_t kMaxOperands = 8, kMaxInstructions = 48;
@@ -111,6 +116,7 @@ struct DmaCommand {
   std::array<int64_t, 5> dramStrides = {};           ///< Bytes; 0 repeats.
   std::array<int32_t, 5> scratchStrides = {};
   uint64_t numBytes() const;
+  bool operator==(const DmaCommand &) const = default;
 };
 
 /// Convolution or matrix product on a tensor engine, with its output stage.
@@ -183,6 +189,7 @@ using Body = std::variant<DmaCommand, TensorCommand, VectorCommand,
 struct Wait {
   Queue queue;
   uint32_t count; ///< Holds when that queue's counter is at least this.
+  bool operator==(const Wait &) const = default;
 };
 
 struct Command {
@@ -208,6 +215,10 @@ struct Program {
   std::vector<uint64_t> slotBytes;
   uint32_t numInputs = 0;
   uint32_t scratchpadBytes = 0; ///< Highest address used + 1.
+  /// Of each command, by sequence: dataFlowOf() of the program before it was
+  /// scheduled and its buffers got addresses (Verifier.h), so that a schedule
+  /// can be checked against what was meant. Empty: unknown.
+  std::vector<uint32_t> flow;
 };
 
 /// A range of the scratchpad or of a slot that a command touches, as rows of
