@@ -45,4 +45,38 @@ def EfcNpuNarrow : Pass<"efc-npu-narrow", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::efc::ef::EfDialect"];
 }
 
+def EfcNpuTile : Pass<"efc-npu-tile", "::mlir::func::FuncOp"> {
+  let summary = "Cut a partition's layers into groups whose intermediates stay in the scratchpad";
+  let description = [{
+    Turns a function with the attribute `npu.partition` into layers (Layer.h), cuts them into groups, chooses the tiles of each group and how its
+    weights, keys and values stream, checks the result with the independent verifier (Tiling.h), and leaves it as the attribute `npu.tiling`. `mlt=off`:
+    every layer on its own, scores in DRAM. `attention`: attention is one layer, its scores stay in the scratchpad. `full`: groups of any layers,
+    by dynamic programming over the cut points with the event model's prices.
+
+    `[first, last)` in `layers` are indices of the list that `buildLayers` gives; `tile` is in positions.
+
+    Before:
+    ```mlir
+    func.func private @npu_0(%x: tensor<64x32xf16>) -> tensor<64x16xf16> attributes {npu.partition} {
+      ...
+    }
+    ```
+    After:
+    ```mlir
+    func.func private @npu_0(%x: tensor<64x32xf16>) -> tensor<64x16xf16> attributes {npu.partition, npu.mlt = "full", npu.tiling = [
+        {layers = array<i64: 0, 1>, tile = 64 : i64, chunks = array<i64: 16>, ...} ] } {
+      ...
+    }
+    ```
+  }];
+  let options = [
+    Option<"machine", "machine", "std::string", "\"exynos2400\"", "Name of a machine, or the path of a machine file">,
+    ListOption<"machineSettings", "machine-set", "std::string", "Figures of the machine to change, KEY=VALUE[UNIT]">,
+    Option<"mlt", "mlt", "std::string", "\"full\"", "Model-level tiling: off, attention or full">];
+  let statistics = [
+    Statistic<"numLayers", "layers", "Layers of the partition">,
+    Statistic<"numGroups", "groups", "Groups that they are cut into">,
+    Statistic<"numTiledGroups", "tiled-groups", "Groups of several layers that run tile by tile">];
+}
+
 #endif

@@ -91,6 +91,9 @@ llvm::Expected<Tiling> tileLayerByLayer(const TilingProblem &problem);
 /// are priced once.
 llvm::Expected<Tiling> tileByDynamicProgramming(const TilingProblem &problem);
 
+/// "off", "attention", "full".
+std::optional<MltMode> parseMltMode(llvm::StringRef name);
+
 /// The decision as an attribute of the partition's function, and back.
 mlir::Attribute toAttribute(mlir::MLIRContext &context, const Tiling &tiling);
 llvm::FailureOr<Tiling> tilingOf(mlir::func::FuncOp partition);
