@@ -1,6 +1,7 @@
 // ef.attention: shape inference, verification and reference evaluation, row by
 // row.
 #include "dialects/ef/EfDialect.h"
+#include "dialects/ef/Quantized.h"
 #include "dialects/ef/Shapes.h"
 #include "dialects/ef/Values.h"
 
@@ -12,7 +13,7 @@
 using namespace mlir;
 using namespace efc::ef;
 
-LogicalResult AttentionOp::inferReturnTypes(MLIRContext *,
+LogicalResult AttentionOp::inferReturnTypes(MLIRContext *context,
                                             std::optional<Location> location,
                                             Adaptor adaptor,
                                             SmallVectorImpl<Type> &types) {
@@ -28,8 +29,13 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *,
     return emitOptionalError(
         location, "attention works on [batch, tokens, channels], but has ",
         describe());
-  if (query.getElementType() != key.getElementType() ||
-      query.getElementType() != value.getElementType())
+  auto isActivation = [](RankedTensorType type) {
+    return getActivationFormat(type).has_value();
+  };
+  bool areQuantized =
+      isActivation(query) && isActivation(key) && isActivation(value);
+  if (!areQuantized && (query.getElementType() != key.getElementType() ||
+                        query.getElementType() != value.getElementType()))
     return emitOptionalError(
         location,
         "attention: query, key and value must have one element type, but have ",
@@ -57,8 +63,10 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *,
                              query.getDimSize(2) / heads,
                              " channels and a key head ",
                              key.getDimSize(2) / keyHeads, " in ", describe());
-  types.push_back(query.clone({query.getDimSize(0), query.getDimSize(1),
-                               value.getDimSize(2) / keyHeads * heads}));
+  types.push_back(RankedTensorType::get(
+      {query.getDimSize(0), query.getDimSize(1),
+       value.getDimSize(2) / keyHeads * heads},
+      areQuantized ? Type(Float32Type::get(context)) : query.getElementType()));
   return success();
 }
 
@@ -68,7 +76,26 @@ static Shape getScoreShape(AttentionOp op) {
           query.getDimSize(1), op.getKey().getType().getDimSize(1)};
 }
 
+/// A score_scale exactly with quantised operands, which then have no mask.
+static LogicalResult verifyQuantization(AttentionOp op) {
+  bool areQuantized = isQuantized(op.getQuery().getType());
+  if (areQuantized && op.getMask())
+    return op.emitOpError("on quantised operands cannot have a mask");
+  if (areQuantized != op.getScoreScale().has_value())
+    return op.emitOpError()
+           << (areQuantized ? "on quantised operands needs" : "has")
+           << " a score_scale"
+           << (areQuantized ? ", the scale of its int16 scores"
+                            : ", but its operands are not quantised");
+  if (op.getScoreScale() &&
+      !(static_cast<float>(op.getScoreScale()->convertToDouble()) > 0))
+    return op.emitOpError("has a score_scale that is not positive");
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
+  if (failed(verifyQuantization(*this)))
+    return failure();
   if (!getMask())
     return success();
   auto mask = cast<RankedTensorType>(getMask().getType());
@@ -161,6 +188,10 @@ struct AttentionProblem {
 
 LogicalResult AttentionOp::evaluate(ArrayRef<HostTensor> operands,
                                     SmallVectorImpl<HostTensor> &results) {
+  if (isQuantized(getQuery().getType())) {
+    results.push_back(evaluateQuantized(*this, operands));
+    return success();
+  }
   AttentionProblem problem(*this, operands);
   std::vector<double> result(getType().getNumElements());
   parallelFor(

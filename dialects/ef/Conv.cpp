@@ -1,6 +1,7 @@
 // ef.conv and ef.conv_transpose: shape inference and reference evaluation.
 // Evaluation works on three spatial dimensions, channels first.
 #include "dialects/ef/EfDialect.h"
+#include "dialects/ef/Quantized.h"
 #include "dialects/ef/Shapes.h"
 #include "dialects/ef/Values.h"
 
@@ -96,7 +97,17 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *context,
         stringifyLayout(adaptor.getLayout()), ") has ", input[1], " channels");
   Type a = inputType.getElementType(), b = filterType.getElementType();
   bool areIntegers = isa<IntegerType>(a) && isa<IntegerType>(b);
-  if (a != b && !areIntegers)
+  bool areQuantized = isQuantized(a) || isQuantized(b);
+  std::optional<WeightFormat> weights = getWeightFormat(b);
+  if (areQuantized &&
+      (!getActivationFormat(a) || !weights || weights->axis != 0))
+    return emitOptionalError(
+        location,
+        "conv of quantised operands needs an int16 input with one scale and "
+        "an int8 filter with one scale an output channel (dimension 0), but "
+        "they have elements of type ",
+        a, " and ", b);
+  if (a != b && !areIntegers && !areQuantized)
     return emitOptionalError(
         location,
         "conv: input and filter must have one element type, but have ", a,
@@ -113,9 +124,11 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *context,
                                " does not fit into the padded input ",
                                formatShape(inputType.getShape()));
   }
-  types.push_back(
-      RankedTensorType::get(fromChannelsFirst(result, adaptor.getLayout()),
-                            areIntegers ? IntegerType::get(context, 32) : a));
+  Type element = areQuantized  ? Type(Float32Type::get(context))
+                 : areIntegers ? Type(IntegerType::get(context, 32))
+                               : a;
+  types.push_back(RankedTensorType::get(
+      fromChannelsFirst(result, adaptor.getLayout()), element));
   return success();
 }
 
@@ -303,6 +316,10 @@ static HostTensor convolve(ConvOp op, ArrayRef<HostTensor> operands) {
 
 LogicalResult ConvOp::evaluate(ArrayRef<HostTensor> operands,
                                SmallVectorImpl<HostTensor> &results) {
+  if (isQuantized(getInput().getType())) {
+    results.push_back(evaluateQuantized(*this, operands));
+    return success();
+  }
   // Integers wrap around, so the unsigned type serves both signs.
   bool isFloat = isa<FloatType>(getType().getElementType());
   results.push_back(isFloat ? convolve<double>(*this, operands)

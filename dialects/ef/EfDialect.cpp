@@ -1,6 +1,8 @@
 // Registration of the `ef` dialect; the operations are in one file a family.
 #include "dialects/ef/EfDialect.h"
+#include "dialects/ef/Quantized.h"
 
+#include "mlir/Dialect/Quant/IR/Quant.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -15,7 +17,23 @@ using namespace efc::ef;
 #define GET_ATTRDEF_CLASSES
 #include "dialects/ef/EfAttrs.cpp.inc"
 
+namespace {
+/// The scales of a weight's type would fill screens at every use.
+struct EfAsmInterface : OpAsmDialectInterface {
+  using OpAsmDialectInterface::OpAsmDialectInterface;
+
+  AliasResult getAlias(Type type, raw_ostream &os) const override {
+    if (!isa<quant::UniformQuantizedPerAxisType>(type))
+      return AliasResult::NoAlias;
+    os << "weight";
+    return AliasResult::FinalAlias;
+  }
+};
+} // namespace
+
 void EfDialect::initialize() {
+  addInterfaces<EfAsmInterface>();
+  attachQuantizedCastModels(*getContext());
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "dialects/ef/EfAttrs.cpp.inc"

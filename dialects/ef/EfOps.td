@@ -14,6 +14,9 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 
 def Ef_Tensor : StaticShapeTensorOf<[AnyType]>;
 def Ef_FloatTensor : StaticShapeTensorOf<[AnyFloat]>;
+def Ef_Quantized : Type<CPred<"::efc::ef::isQuantized($_self)">, "quantised element">;
+/// Real numbers, as floats or quantised.
+def Ef_RealTensor : StaticShapeTensorOf<[AnyFloat, Ef_Quantized]>;
 def Ef_IndexTensor : StaticShapeTensorOf<[I32, I64]>;
 def Ef_BoolTensor : StaticShapeTensorOf<[I1]>;
 
@@ -113,7 +116,10 @@ def Ef_DequantizeOp : Ef_PureOp<"dequantize", []> {
 
 def Ef_MatmulOp : Ef_InferredOp<"matmul", []> {
   let summary = "numpy's matmul on operands of rank 2 or more, batch dimensions broadcast";
-  let description = [{`transpose_a`, `transpose_b` swap the last two dimensions of an operand first. Integer operands accumulate in the result's type, i32.}];
+  let description = [{
+    `transpose_a`, `transpose_b` swap the last two dimensions of an operand first. Integer operands accumulate in the result's type, i32.
+    A quantised activation `a` times quantised weights `b` (rank 2, one scale an output channel) gives f32.
+  }];
   let arguments = (ins Ef_Tensor:$a, Ef_Tensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b);
   let results = (outs Ef_Tensor:$result);
   let assemblyFormat = "$a `,` $b attr-dict `:` functional-type(operands, results)";
@@ -124,7 +130,8 @@ def Ef_ConvOp : Ef_InferredOp<"conv", []> {
   let summary = "convolution in one, two or three spatial dimensions";
   let description = [{
     `layout` speaks of input and result ([N,C,spatial] or [N,spatial,C]); the filter is always [M, C/groups, kernel...] as in ONNX. `pads` has
-    all begins, then all ends, as in ONNX (auto_pad is resolved by the importer).
+    all begins, then all ends, as in ONNX (auto_pad is resolved by the importer). A quantised input and filter (one scale an output channel)
+    give f32.
   }];
   let arguments = (ins Ef_Tensor:$input, Ef_Tensor:$filter, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$pads,
                        DenseI64ArrayAttr:$dilations, DefaultValuedAttr<I64Attr, "1">:$groups,
@@ -150,9 +157,11 @@ def Ef_AttentionOp : Ef_InferredOp<"attention", []> {
     Tokens are rows and heads are contiguous slices of the columns: query [B, Tq, heads*d], key [B, Tk, kv_heads*d], value [B, Tk, kv_heads*dv],
     result [B, Tq, heads*dv]; head h uses key/value head h / (heads / kv_heads). `mask` is added to the scaled scores and broadcasts to
     [B, heads, Tq, Tk]; a boolean mask keeps where true. `causal` keeps keys j <= i + (Tk - Tq). A row that keeps no key is zero.
+
+    With quantised query, key and value (no mask) the result is f32 and `score_scale` is the scale of the int16 scores (docs/numerics.md).
   }];
-  let arguments = (ins Ef_FloatTensor:$query, Ef_FloatTensor:$key, Ef_FloatTensor:$value, Optional<Ef_Tensor>:$mask,
-                       I64Attr:$heads, I64Attr:$kv_heads, F64Attr:$scale, UnitAttr:$causal);
+  let arguments = (ins Ef_RealTensor:$query, Ef_RealTensor:$key, Ef_RealTensor:$value, Optional<Ef_Tensor>:$mask,
+                       I64Attr:$heads, I64Attr:$kv_heads, F64Attr:$scale, UnitAttr:$causal, OptionalAttr<F64Attr>:$score_scale);
   let results = (outs Ef_FloatTensor:$result);
   let assemblyFormat = "$query `,` $key `,` $value (`mask` $mask^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
@@ -160,20 +169,20 @@ def Ef_AttentionOp : Ef_InferredOp<"attention", []> {
 
 //===--- Normalisation and reductions -------------------------------------------------------------------------------------------------===//
 
-def Ef_GroupNormOp : Ef_PureOp<"group_norm", [AllTypesMatch<["input", "result"]>]> {
+def Ef_GroupNormOp : Ef_InferredOp<"group_norm", []> {
   let summary = "(x - mean) / sqrt(var + epsilon) * scale + bias, mean and (biased) variance over each of `groups` groups of channels";
-  let description = [{`scale` and `bias` have one element per channel. groups = channels is instance normalisation.}];
-  let arguments = (ins Ef_FloatTensor:$input, Ef_FloatTensor:$scale, Ef_FloatTensor:$bias, I64Attr:$groups, F64Attr:$epsilon,
+  let description = [{`scale` and `bias` have one element per channel. groups = channels is instance normalisation. A quantised input gives f32.}];
+  let arguments = (ins Ef_RealTensor:$input, Ef_FloatTensor:$scale, Ef_FloatTensor:$bias, I64Attr:$groups, F64Attr:$epsilon,
                        DefaultValuedAttr<Ef_LayoutAttr, "Layout::ChannelsFirst">:$layout);
   let results = (outs Ef_FloatTensor:$result);
   let assemblyFormat = "$input `,` $scale `,` $bias attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
-def Ef_LayerNormOp : Ef_PureOp<"layer_norm", [AttrSizedOperandSegments, AllTypesMatch<["input", "result"]>]> {
+def Ef_LayerNormOp : Ef_InferredOp<"layer_norm", [AttrSizedOperandSegments]> {
   let summary = "normalisation over the trailing dimensions from `axis` on";
-  let description = [{`rms`: without subtracting the mean. `scale` and `bias` broadcast to the input.}];
-  let arguments = (ins Ef_FloatTensor:$input, Optional<Ef_FloatTensor>:$scale, Optional<Ef_FloatTensor>:$bias, I64Attr:$axis, F64Attr:$epsilon, UnitAttr:$rms);
+  let description = [{`rms`: without subtracting the mean. `scale` and `bias` broadcast to the input. A quantised input gives f32.}];
+  let arguments = (ins Ef_RealTensor:$input, Optional<Ef_FloatTensor>:$scale, Optional<Ef_FloatTensor>:$bias, I64Attr:$axis, F64Attr:$epsilon, UnitAttr:$rms);
   let results = (outs Ef_FloatTensor:$result);
   let assemblyFormat = "$input (`scale` $scale^)? (`bias` $bias^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
@@ -371,6 +380,9 @@ def Ef_FusedOp : Ef_PureOp<"fused", [IsolatedFromAbove, SingleBlock]> {
     (conv, conv_transpose, matmul, attention, group_norm, layer_norm, softmax, reduce, pool); the operations after it (element-wise, geglu, cast, and
     reshapes that only split or merge dimensions) are its epilogue. Without an anchor it is an element-wise kernel. The name of the op's
     location is that of the yielded value.
+
+    On quantised tensors `quant.dcast` brings an operand in and `quant.qcast` stores the result; between them everything is f32, with the
+    functions and the roundings of docs/numerics.md.
     ```mlir
     %y = ef.fused (%x0 = %x, %w0 = %w, %b0 = %b) : (tensor<1x8x8x4xf32>, tensor<8x4x1x1xf32>, tensor<8xf32>) -> tensor<1x8x8x8xf32> {
       %0 = ef.conv %x0, %w0 {...} : ...
@@ -390,6 +402,8 @@ def Ef_FusedOp : Ef_PureOp<"fused", [IsolatedFromAbove, SingleBlock]> {
     ::mlir::Operation *getAnchor();
     /// Whether `op` is of a kind that can be an anchor.
     static bool isAnchor(::mlir::Operation *op);
+    /// Whether it reads or gives a quantised tensor; then its f32 values follow docs/numerics.md to the bit.
+    bool isQuantizedKernel();
     ::mlir::Block &getBlock() { return getBody().front(); }
   }];
 }

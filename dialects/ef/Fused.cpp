@@ -1,5 +1,6 @@
 // ef.fused: one kernel as a region of `ef` operations.
 #include "dialects/ef/EfDialect.h"
+#include "dialects/ef/Quantized.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -87,8 +88,14 @@ LogicalResult FusedOp::verify() {
   return success();
 }
 
+bool FusedOp::isQuantizedKernel() {
+  return llvm::any_of(getOperandTypes(), isQuantized) ||
+         llvm::any_of(getResultTypes(), isQuantized);
+}
+
 LogicalResult FusedOp::evaluate(ArrayRef<HostTensor> operands,
                                 SmallVectorImpl<HostTensor> &results) {
+  bool isExact = isQuantizedKernel();
   llvm::DenseMap<Value, HostTensor> values;
   for (auto [argument, tensor] :
        llvm::zip_equal(getBlock().getArguments(), operands))
@@ -97,7 +104,9 @@ LogicalResult FusedOp::evaluate(ArrayRef<HostTensor> operands,
     SmallVector<HostTensor> inputs, outputs;
     for (Value operand : op.getOperands())
       inputs.push_back(values.lookup(operand));
-    if (failed(cast<EvaluableOpInterface>(op).evaluate(inputs, outputs)))
+    if (isExact && hasExactEvaluation(&op))
+      outputs.push_back(evaluateExact(&op, inputs));
+    else if (failed(cast<EvaluableOpInterface>(op).evaluate(inputs, outputs)))
       return failure();
     for (auto [result, tensor] : llvm::zip_equal(op.getResults(), outputs))
       values[result] = tensor;

@@ -2,6 +2,7 @@
 // that reference evaluation needs.
 #include "dialects/ef/HostTensor.h"
 
+#include "mlir/Dialect/Quant/IR/QuantTypes.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/APSInt.h"
 
@@ -14,7 +15,13 @@ using namespace efc::ef;
 using llvm::APFloat;
 using llvm::APInt;
 
+Type efc::ef::getStorageType(Type elementType) {
+  auto quantized = dyn_cast<quant::QuantizedType>(elementType);
+  return quantized ? quantized.getStorageType() : elementType;
+}
+
 size_t efc::ef::getElementBytes(Type type) {
+  type = getStorageType(type);
   if (type.isIndex())
     return sizeof(int64_t);
   return type.isIntOrFloat() ? (type.getIntOrFloatBitWidth() + 7) / 8 : 0;
@@ -137,7 +144,7 @@ static int64_t wrapToInt(double value) {
 }
 
 int64_t HostTensor::getInt(int64_t index) const {
-  Type element = getElementType();
+  Type element = getStorageType(getElementType());
   if (isa<FloatType>(element))
     return wrapToInt(getFloat(index));
   size_t elementBytes = getElementBytes(element);
@@ -151,7 +158,7 @@ int64_t HostTensor::getInt(int64_t index) const {
 }
 
 double HostTensor::getFloat(int64_t index) const {
-  Type element = getElementType();
+  Type element = getStorageType(getElementType());
   if (element.isF32())
     return load<float>(bytes.data(), index);
   if (element.isF64())
@@ -166,7 +173,7 @@ double HostTensor::getFloat(int64_t index) const {
 }
 
 void HostTensor::setFloat(int64_t index, double value) {
-  Type element = getElementType();
+  Type element = getStorageType(getElementType());
   char *out = getMutableBytes().data();
   if (element.isF32())
     return store(out, index, static_cast<float>(value));
@@ -181,7 +188,7 @@ void HostTensor::setFloat(int64_t index, double value) {
 }
 
 void HostTensor::setInt(int64_t index, int64_t value) {
-  Type element = getElementType();
+  Type element = getStorageType(getElementType());
   char *out = getMutableBytes().data();
   if (element.isInteger(1))
     return store<char>(out, index, value != 0);

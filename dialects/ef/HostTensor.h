@@ -13,8 +13,11 @@
 
 namespace efc::ef {
 
+/// The integers that a quantised element is stored as; any other type itself.
+mlir::Type getStorageType(mlir::Type elementType);
+
 /// Bytes of one element of `type` in memory and in the artifact: i1 takes a
-/// byte, all others their width.
+/// byte, all others the width of their storage type.
 size_t getElementBytes(mlir::Type type);
 
 /// Elements in row-major order, little-endian, i1 as bytes 0 and 1. Copying
@@ -45,6 +48,7 @@ public:
   llvm::MutableArrayRef<char> getMutableBytes();
 
   /// Element `index` of the row-major order, converted from the element type.
+  /// Of quantised elements these read and write the stored integers.
   double getFloat(int64_t index) const;
   int64_t getInt(int64_t index) const;
   /// Stores with one rounding (to nearest even) into a float type, with

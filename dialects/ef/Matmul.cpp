@@ -1,5 +1,6 @@
 // ef.matmul: shape inference and reference evaluation.
 #include "dialects/ef/EfDialect.h"
+#include "dialects/ef/Quantized.h"
 #include "dialects/ef/Shapes.h"
 #include "dialects/ef/Values.h"
 
@@ -20,7 +21,26 @@ static Type getProductType(Type a, Type b) {
   return a == b && !a.isInteger(1) ? a : Type();
 }
 
-LogicalResult MatmulOp::inferReturnTypes(MLIRContext *,
+/// What keeps quantised operands from being multiplied, or "".
+static std::string checkQuantizedOperands(RankedTensorType a,
+                                          RankedTensorType b, bool transposeA,
+                                          bool transposeB) {
+  if (!getActivationFormat(a) || transposeA)
+    return "the first must be an int16 activation with one scale, not "
+           "transposed";
+  std::optional<WeightFormat> weights = getWeightFormat(b);
+  if (!weights || b.getRank() != 2)
+    return "the second must be an int8 matrix of weights with one scale an "
+           "output channel";
+  int64_t axis = transposeB ? 0 : 1;
+  if (weights->axis != axis)
+    return "the scales of the weights lie along dimension " +
+           std::to_string(weights->axis) + ", but output channels along " +
+           std::to_string(axis);
+  return "";
+}
+
+LogicalResult MatmulOp::inferReturnTypes(MLIRContext *context,
                                          std::optional<Location> location,
                                          Adaptor adaptor,
                                          SmallVectorImpl<Type> &types) {
@@ -32,6 +52,15 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *,
         "matmul needs operands of rank 2 or more, but they have shapes ",
         formatShape(a.getShape()), " and ", formatShape(b.getShape()));
   Type element = getProductType(a.getElementType(), b.getElementType());
+  if (isQuantized(a) || isQuantized(b)) {
+    std::string problem = checkQuantizedOperands(a, b, adaptor.getTransposeA(),
+                                                 adaptor.getTransposeB());
+    if (!problem.empty())
+      return emitOptionalError(location,
+                               "matmul of quantised operands: ", problem,
+                               "; they are ", a, " and ", b);
+    element = Float32Type::get(context);
+  }
   if (!element)
     return emitOptionalError(location, "matmul: operands of type ",
                              a.getElementType(), " and ", b.getElementType(),
@@ -122,6 +151,10 @@ static HostTensor multiply(MatmulOp op, const HostTensor &a,
 
 LogicalResult MatmulOp::evaluate(ArrayRef<HostTensor> operands,
                                  SmallVectorImpl<HostTensor> &results) {
+  if (isQuantized(getA().getType())) {
+    results.push_back(evaluateQuantized(*this, operands));
+    return success();
+  }
   // Integers wrap around, so the unsigned type serves both signs.
   bool isFloat = isa<FloatType>(getType().getElementType());
   results.push_back(isFloat

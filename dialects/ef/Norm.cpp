@@ -1,5 +1,6 @@
 // Normalisations: ef.group_norm, ef.layer_norm, ef.softmax.
 #include "dialects/ef/EfDialect.h"
+#include "dialects/ef/Quantized.h"
 #include "dialects/ef/Shapes.h"
 #include "dialects/ef/Values.h"
 
@@ -9,6 +10,22 @@
 using namespace mlir;
 using namespace efc::ef;
 
+/// Both norms keep the shape; of quantised values they give f32.
+static LogicalResult inferNormType(StringRef name,
+                                   std::optional<Location> location, Type type,
+                                   SmallVectorImpl<Type> &types) {
+  auto input = cast<RankedTensorType>(type);
+  if (isQuantized(input) && !getActivationFormat(input))
+    return emitOptionalError(location, name,
+                             " of quantised values needs int16 ones with one "
+                             "scale, but has ",
+                             input);
+  types.push_back(isQuantized(input)
+                      ? input.clone(Float32Type::get(input.getContext()))
+                      : input);
+  return success();
+}
+
 //===--- group_norm
 //---------------------------------------------------------------------------------------------------------------------===//
 
@@ -16,6 +33,14 @@ static int64_t getChannelAxis(GroupNormOp op) {
   return op.getLayout() == Layout::ChannelsFirst
              ? 1
              : op.getInput().getType().getRank() - 1;
+}
+
+LogicalResult GroupNormOp::inferReturnTypes(MLIRContext *,
+                                            std::optional<Location> location,
+                                            Adaptor adaptor,
+                                            SmallVectorImpl<Type> &types) {
+  return inferNormType("group_norm", location, adaptor.getInput().getType(),
+                       types);
 }
 
 LogicalResult GroupNormOp::verify() {
@@ -41,6 +66,10 @@ LogicalResult GroupNormOp::verify() {
 
 LogicalResult GroupNormOp::evaluate(ArrayRef<HostTensor> operands,
                                     SmallVectorImpl<HostTensor> &results) {
+  if (isQuantized(getInput().getType())) {
+    results.push_back(evaluateQuantized(*this, operands));
+    return success();
+  }
   AxisView view(getType().getShape(), getChannelAxis(*this));
   // Channels first: outer = batch, inner = space. Channels last: batch and
   // space are both in outer.
@@ -79,6 +108,14 @@ LogicalResult GroupNormOp::evaluate(ArrayRef<HostTensor> operands,
 //===--- layer_norm
 //---------------------------------------------------------------------------------------------------------------------===//
 
+LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *,
+                                            std::optional<Location> location,
+                                            Adaptor adaptor,
+                                            SmallVectorImpl<Type> &types) {
+  return inferNormType("layer_norm", location, adaptor.getInput().getType(),
+                       types);
+}
+
 LogicalResult LayerNormOp::verify() {
   RankedTensorType input = getInput().getType();
   int64_t axis = getAxis();
@@ -112,6 +149,10 @@ static std::vector<double> readBroadcast(const HostTensor &tensor,
 
 LogicalResult LayerNormOp::evaluate(ArrayRef<HostTensor> operands,
                                     SmallVectorImpl<HostTensor> &results) {
+  if (isQuantized(getInput().getType())) {
+    results.push_back(evaluateQuantized(*this, operands));
+    return success();
+  }
   ArrayRef<int64_t> shape = getType().getShape();
   int64_t inner = efc::ef::getNumElements(shape.drop_front(getAxis()));
   std::vector<double> values = readValues<double>(operands[0]), scale, bias;

@@ -142,10 +142,11 @@ double efc::ef::applyBinary(BinaryKind kind, double a, double b) {
     return a / b;
   case BinaryKind::Pow:
     return std::pow(a, b);
+  // IEEE 754-2019: -0 is below +0.
   case BinaryKind::Min:
-    return std::isnan(a) || a < b ? a : b;
+    return std::isnan(a) || a < b || (a == b && std::signbit(a)) ? a : b;
   case BinaryKind::Max:
-    return std::isnan(a) || a > b ? a : b;
+    return std::isnan(a) || a > b || (a == b && !std::signbit(a)) ? a : b;
   case BinaryKind::Mod: {
     double remainder = std::fmod(a, b);
     return remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b
