@@ -232,7 +232,8 @@ struct Access {
   std::array<int64_t, 4> strides;
 };
 
-/// Everything that `command` reads and writes, contiguous dimensions merged.
+/// Everything that `command` reads and then writes, contiguous dimensions
+/// merged. A view is taken to be read as a whole, though a window may skip some.
 /// The one source for the compiler's synchronisation, the verifier and the
 /// simulator's checks.
 std::vector<Access> accessesOf(const Command &command);
