@@ -52,8 +52,14 @@ public:
       dram.push_back({dma.extents[i], dma.dramStrides[i]});
       scratch.push_back({dma.extents[i], dma.scratchStrides[i]});
     }
-    add(dma.isStore, dma.slot, dma.offset, dma.elementBytes, std::move(dram));
+    auto addDram = [&] {
+      add(dma.isStore, dma.slot, dma.offset, dma.elementBytes, std::move(dram));
+    };
+    if (!dma.isStore)
+      addDram();
     add(!dma.isStore, -1, dma.address, dma.elementBytes, std::move(scratch));
+    if (dma.isStore)
+      addDram();
   }
 
 private:

@@ -1,0 +1,361 @@
+// The static verifier: one pass over the commands in an order in which they can
+// run, with a shadow of every memory.
+#include "npu/Verifier.h"
+
+#include "npu/HappensBefore.h"
+#include "npu/ShadowMemory.h"
+#include "runtime/core/Text.h"
+
+#include <algorithm>
+
+using namespace efrt;
+using namespace efrt::npu;
+
+namespace {
+using ScratchShadow = ShadowMemory<kScratchGranule, kNumQueues>;
+using DramShadow = ShadowMemory<kDramGranule, 2>;
+
+/// Mixes numbers, one after the other.
+class Fingerprint {
+public:
+  void add(uint64_t value) {
+    hash = (hash ^ value) * 0x9e3779b97f4a7c15;
+    hash ^= hash >> 29;
+  }
+  uint32_t value() const { return static_cast<uint32_t>(hash >> 16); }
+
+private:
+  uint64_t hash = 0x243f6a8885a308d3;
+};
+
+class MemoryPass {
+public:
+  explicit MemoryPass(const Program &program);
+
+  /// With `happensBefore` also checks races; in its order or in that of
+  /// `sequence`. Stops at the first problem unless only the flow is wanted.
+  void run(const HappensBefore *happensBefore);
+  void checkOutputs();
+
+  std::vector<uint32_t> flow; ///< By sequence.
+  Status status;
+
+private:
+  struct Current {
+    CommandPlace place;
+    const Command *command;
+    uint32_t id; ///< As ShadowMemory counts.
+    const Clock *clock;
+    std::vector<Access> accesses;
+  };
+
+  void visit(const CommandPlace &place, const Clock *clock);
+  template <typename Shadow>
+  void access(Shadow &shadow, const Access &access, Fingerprint &print);
+  void addGeometry(const Access &access, Fingerprint &print) const;
+  template <typename Shadow>
+  bool read(typename Shadow::State &state, uint64_t mask, uint64_t granule);
+  template <typename Shadow>
+  bool write(typename Shadow::State &state, uint64_t mask, uint64_t granule);
+  bool fail(std::string_view text, uint32_t other, uint64_t granule,
+            uint64_t granuleBytes);
+  bool isOrdered(uint32_t writer) const;
+  DramShadow *shadowOf(int32_t slot);
+  std::string bytesOf(uint64_t begin, uint64_t end) const;
+
+  const Program &program;
+  ScratchShadow scratch;
+  std::vector<DramShadow> tensors;  ///< Workspace, outputs.
+  std::vector<CommandPlace> places; ///< By id - 1.
+  Current current;
+  int32_t slot = -1; ///< Of the access at hand.
+};
+} // namespace
+
+static uint64_t padded(uint64_t bytes) { return std::max<uint64_t>(bytes, 1); }
+
+MemoryPass::MemoryPass(const Program &program)
+    : program(program), scratch(padded(program.scratchpadBytes)) {
+  tensors.emplace_back(padded(program.slotBytes[1]));
+  for (size_t i = 2 + program.numInputs; i < program.slotBytes.size(); ++i)
+    tensors.emplace_back(padded(program.slotBytes[i]));
+}
+
+/// Null for what is never written: weights and inputs.
+DramShadow *MemoryPass::shadowOf(int32_t slot) {
+  auto number = static_cast<uint32_t>(slot);
+  if (number == 1)
+    return &tensors[0];
+  return number >= 2 + program.numInputs
+             ? &tensors[number - 1 - program.numInputs]
+             : nullptr;
+}
+
+std::string MemoryPass::bytesOf(uint64_t begin, uint64_t end) const {
+  std::string range = concat("bytes [", begin, ", ", end, ") of ");
+  if (slot < 0)
+    return range + "the scratchpad";
+  if (slot == 1)
+    return range + "the workspace";
+  return concat(range, "output ",
+                static_cast<uint32_t>(slot) - 2 - program.numInputs);
+}
+
+/// `text` stands between the two commands' names.
+bool MemoryPass::fail(std::string_view text, uint32_t other, uint64_t granule,
+                      uint64_t granuleBytes) {
+  std::string second;
+  if (other > 0)
+    second =
+        describe(program, places[other - 1].queue, places[other - 1].index);
+  status = Status(
+      StatusCode::Internal,
+      concat(describe(program, current.place.queue, current.place.index), ' ',
+             text, second, ", ",
+             bytesOf(granule * granuleBytes, (granule + 1) * granuleBytes)));
+  return false;
+}
+
+/// Is the command with this id certainly finished when the current one starts?
+bool MemoryPass::isOrdered(uint32_t writer) const {
+  const CommandPlace &place = places[writer - 1];
+  return place.index < (*current.clock)[static_cast<size_t>(place.queue)];
+}
+
+template <typename Shadow>
+bool MemoryPass::read(typename Shadow::State &state, uint64_t mask,
+                      uint64_t granule) {
+  if (current.clock) {
+    if ((state.written & mask) != mask)
+      return fail("reads what nothing wrote", 0, granule, Shadow::kGranule);
+    if (state.writer != current.id && !isOrdered(state.writer))
+      return fail("may run before or beside what writes its operand, ",
+                  state.writer, granule, Shadow::kGranule);
+  }
+  state.isRead = true;
+  if (current.clock)
+    state.readers[static_cast<size_t>(current.place.queue)] =
+        current.place.index + 1;
+  return true;
+}
+
+template <typename Shadow>
+bool MemoryPass::write(typename Shadow::State &state, uint64_t mask,
+                       uint64_t granule) {
+  bool isWhole = mask == Shadow::kAllBytes;
+  if (current.clock) {
+    if (state.writer != 0 && state.writer != current.id &&
+        !isOrdered(state.writer))
+      return fail("may run before or beside another that writes there, ",
+                  state.writer, granule, Shadow::kGranule);
+    for (size_t queue = 0; queue < state.readers.size(); ++queue) {
+      uint32_t reader = state.readers[queue];
+      bool isSelf = static_cast<size_t>(current.place.queue) == queue &&
+                    reader == current.place.index + 1;
+      if (reader == 0 || isSelf || reader <= (*current.clock)[queue])
+        continue;
+      status = Status();
+      return fail(
+          concat("may overwrite what is still to be read by ",
+                 describe(program, static_cast<Queue>(queue), reader - 1)),
+          0, granule, Shadow::kGranule);
+    }
+    if (state.writer != 0 && state.writer != current.id && state.isWhole &&
+        isWhole && !state.isRead)
+      return fail("overwrites, before anything reads it, what was written by ",
+                  state.writer, granule, Shadow::kGranule);
+  }
+  state.written |= mask;
+  state.writer = current.id;
+  state.isWhole = isWhole;
+  state.isRead = false;
+  state.readers.fill(0);
+  return true;
+}
+
+void MemoryPass::addGeometry(const Access &access, Fingerprint &print) const {
+  print.add(static_cast<uint64_t>(access.slot + 1) << 1 | access.isWrite);
+  print.add(access.rowBytes);
+  for (uint64_t extent : access.extents)
+    print.add(extent);
+  if (access.slot < 0 || access.slot == 1)
+    return;
+  print.add(access.base);
+  for (int64_t stride : access.strides)
+    print.add(static_cast<uint64_t>(stride));
+}
+
+template <typename Shadow>
+void MemoryPass::access(Shadow &shadow, const Access &access,
+                        Fingerprint &print) {
+  // The writers of what is read, as runs of granules.
+  uint32_t runWriter = 0;
+  uint64_t runLength = 0;
+  auto addRun = [&](uint32_t writer, uint64_t count) {
+    if (writer != runWriter && runLength > 0) {
+      print.add(uint64_t(runWriter) << 32 | runLength);
+      runLength = 0;
+    }
+    runWriter = writer;
+    runLength += count;
+  };
+  auto visitGranules = [&](typename Shadow::State &state, uint64_t mask,
+                           uint64_t granule, uint64_t count) {
+    if (access.isWrite)
+      return write<Shadow>(state, mask, granule);
+    if (state.writer > 0) {
+      const CommandPlace &place = places[state.writer - 1];
+      addRun(program.queues[static_cast<size_t>(place.queue)][place.index]
+                     .sequence +
+                 1,
+             count);
+    }
+    return read<Shadow>(state, mask, granule);
+  };
+  forEachRow(access, [&](uint64_t begin, uint64_t end) {
+    return shadow.visitRow(begin, end, visitGranules);
+  });
+  addRun(0, 0);
+}
+
+void MemoryPass::visit(const CommandPlace &place, const Clock *clock) {
+  places.push_back(place);
+  const Command &command =
+      program.queues[static_cast<size_t>(place.queue)][place.index];
+  current = {place, &command, static_cast<uint32_t>(places.size()), clock,
+             accessesOf(command)};
+  Fingerprint print;
+  for (const Access &access : current.accesses) {
+    addGeometry(access, print);
+    slot = access.slot;
+    if (slot < 0)
+      this->access(scratch, access, print);
+    else if (DramShadow *shadow = shadowOf(slot))
+      this->access(*shadow, access, print);
+    if (!status.ok())
+      return;
+  }
+  flow[command.sequence] = print.value();
+}
+
+void MemoryPass::run(const HappensBefore *happensBefore) {
+  std::vector<CommandPlace> order;
+  for (size_t queue = 0; queue < kNumQueues; ++queue)
+    for (uint32_t i = 0; i < program.queues[queue].size(); ++i)
+      order.push_back({static_cast<Queue>(queue), i});
+  flow.resize(order.size());
+  places.reserve(order.size());
+  if (happensBefore)
+    order = happensBefore->order;
+  else
+    std::ranges::sort(order, {}, [&](const CommandPlace &place) {
+      return program.queues[static_cast<size_t>(place.queue)][place.index]
+          .sequence;
+    });
+  for (const CommandPlace &place : order) {
+    if (!status.ok())
+      return;
+    visit(place, happensBefore ? &happensBefore->clocks[static_cast<size_t>(
+                                     place.queue)][place.index]
+                               : nullptr);
+  }
+}
+
+void MemoryPass::checkOutputs() {
+  for (size_t i = 2 + program.numInputs; i < program.slotBytes.size(); ++i) {
+    uint64_t bytes = program.slotBytes[i];
+    slot = static_cast<int32_t>(i);
+    if (bytes == 0)
+      continue;
+    shadowOf(slot)->visitRow(
+        0, bytes,
+        [&](DramShadow::State &state, uint64_t mask, uint64_t granule,
+            uint64_t) {
+          if ((state.written & mask) == mask)
+            return true;
+          uint64_t begin = granule * kDramGranule;
+          status = Status(
+              StatusCode::Internal,
+              concat("no command writes all of ",
+                     bytesOf(begin, std::min(begin + kDramGranule, bytes))));
+          return false;
+        });
+    if (!status.ok())
+      return;
+  }
+}
+
+static Status checkTables(const Program &program, const Machine &machine) {
+  auto fail = [](const auto &...parts) {
+    return Status(StatusCode::Internal, concat("the NPU program ", parts...));
+  };
+  if (program.slotBytes.size() < 2 + size_t(program.numInputs))
+    return fail("has ", program.slotBytes.size(), " tensors and ",
+                program.numInputs, " inputs");
+  if (program.scratchpadBytes > machine.scratchpadBytes)
+    return fail("needs ", program.scratchpadBytes,
+                " bytes of scratchpad and the machine ", quote(machine.name),
+                " has ", machine.scratchpadBytes);
+  size_t numCommands = 0;
+  for (const std::vector<Command> &queue : program.queues)
+    numCommands += queue.size();
+  std::vector<bool> isThere(numCommands);
+  for (const std::vector<Command> &queue : program.queues)
+    for (const Command &command : queue) {
+      if (command.sequence >= numCommands || isThere[command.sequence])
+        return fail("has sequence number ", command.sequence,
+                    " twice or beyond its ", numCommands, " commands");
+      isThere[command.sequence] = true;
+      if (command.source >= program.sources.size())
+        return fail("has a command of source ", command.source, " of ",
+                    program.sources.size());
+    }
+  if (!program.flow.empty() && program.flow.size() != numCommands)
+    return fail("knows the data flow of ", program.flow.size(), " commands of ",
+                numCommands);
+  return Status();
+}
+
+static Status checkFlow(const Program &program,
+                        const std::vector<uint32_t> &flow) {
+  for (size_t queue = 0; queue < kNumQueues; ++queue)
+    for (uint32_t i = 0; i < program.queues[queue].size(); ++i) {
+      uint32_t sequence = program.queues[queue][i].sequence;
+      if (!program.flow.empty() && program.flow[sequence] != flow[sequence])
+        return Status(StatusCode::Internal,
+                      concat(describe(program, static_cast<Queue>(queue), i),
+                             " reads or writes other bytes than it was meant "
+                             "to: an address is wrong or live ranges overlap"));
+    }
+  return Status();
+}
+
+Status npu::verifyProgram(const Program &program, const Machine &machine) {
+  if (Status status = checkTables(program, machine); !status.ok())
+    return status;
+  for (size_t queue = 0; queue < kNumQueues; ++queue)
+    for (uint32_t i = 0; i < program.queues[queue].size(); ++i)
+      if (std::string problem =
+              checkCommand(program.queues[queue][i], static_cast<Queue>(queue),
+                           program, machine);
+          !problem.empty())
+        return Status(StatusCode::Internal,
+                      concat(describe(program, static_cast<Queue>(queue), i),
+                             ": ", problem));
+  Result<HappensBefore> happensBefore = computeHappensBefore(program);
+  if (!happensBefore)
+    return happensBefore.status();
+  MemoryPass pass(program);
+  pass.run(&*happensBefore);
+  if (pass.status.ok())
+    pass.checkOutputs();
+  if (!pass.status.ok())
+    return pass.status;
+  return checkFlow(program, pass.flow);
+}
+
+std::vector<uint32_t> npu::dataFlowOf(const Program &program) {
+  MemoryPass pass(program);
+  pass.run(nullptr);
+  return std::move(pass.flow);
+}
