@@ -3,6 +3,7 @@
 // the next; an event costs a look at each queue.
 #include "npu/Timing.h"
 
+#include "npu/Verifier.h"
 #include "runtime/core/Text.h"
 
 #include <algorithm>
@@ -59,7 +60,6 @@ private:
   bool advance();
   double bytesPerCycle() const;
   std::string describeDeadlock() const;
-  std::string describe(size_t queue) const;
 
   const Command &head(size_t queue) const {
     return program.queues[queue][states[queue].next];
@@ -229,22 +229,13 @@ bool EventSimulation::advance() {
   return true;
 }
 
-std::string EventSimulation::describe(size_t queue) const {
-  const Command &command = head(queue);
-  std::string text = concat("command ", command.sequence);
-  if (command.source < program.sources.size()) {
-    const Source &source = program.sources[command.source];
-    text += concat(" (", source.op, " of ", quote(source.node), ")");
-  }
-  return text + concat(" on ", npu::nameOf(static_cast<Queue>(queue)));
-}
-
 std::string EventSimulation::describeDeadlock() const {
   std::string text;
   for (size_t q = 0; q < kNumQueues; ++q) {
     if (isDone(q))
       continue;
-    text += concat(text.empty() ? "deadlock: " : "; ", describe(q));
+    text += concat(text.empty() ? "deadlock: " : "; ",
+                   describe(program, static_cast<Queue>(q), states[q].next));
     bool waits = false;
     for (const Wait &wait : head(q).waits) {
       uint32_t counter = states[static_cast<size_t>(wait.queue)].counter;
