@@ -7,6 +7,7 @@
 #include "targets/cpu/PackWeights.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Quant/IR/QuantTypes.h"
 #include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
@@ -15,6 +16,7 @@ using namespace efc;
 static constexpr uint64_t kAlignment = 64;
 
 static fb::DType convertType(Type type) {
+  type = ef::getStorageType(type);
   if (auto integer = dyn_cast<IntegerType>(type)) {
     bool isUnsigned = integer.isUnsigned();
     switch (integer.getWidth()) {
@@ -50,6 +52,9 @@ static std::unique_ptr<fb::PortT> createPort(Type type, Attribute name,
   port->name = string ? string.str() : fallback;
   port->dtype = convertType(tensor.getElementType());
   port->shape.assign(tensor.getShape().begin(), tensor.getShape().end());
+  if (auto quantized =
+          dyn_cast<quant::UniformQuantizedType>(tensor.getElementType()))
+    port->scale = quantized.getScale();
   return port;
 }
 

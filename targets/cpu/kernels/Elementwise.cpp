@@ -8,6 +8,7 @@
 #include "targets/cpu/kernels/ElementwiseLoop.h"
 #include "targets/cpu/kernels/ElementwiseTimestep.h"
 #include "targets/cpu/kernels/Kernels.h"
+#include "targets/cpu/kernels/QuantizedOperands.h"
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -43,7 +44,8 @@ struct Node {
   Value value;
   Placement placement;
   int access = -1;
-  SmallVector<unsigned> operands;
+  SmallVector<unsigned> operands = {};
+  int factor = -1; ///< Of a quantisation cast: its slot in `factors`.
 };
 
 class Plan {
@@ -53,7 +55,8 @@ public:
   LogicalResult build(std::string &reason);
   void emit(KernelBuilder &b) const;
 
-  SmallVector<Value> inputs; ///< Outer tensors.
+  SmallVector<Value> inputs;  ///< Outer tensors.
+  SmallVector<float> factors; ///< One input more, if there are any.
   StridedLoop getLoop() const { return StridedLoop(space, accesses); }
 
 private:
@@ -201,7 +204,7 @@ std::optional<unsigned> Plan::visit(Value value, const Placement &placement,
   for (auto [index, node] : llvm::enumerate(nodes))
     if (node.value == value && node.placement == placement)
       return index;
-  Node node{value, placement, -1, {}};
+  Node node{value, placement};
   if (Value outer = view.outer(value))
     return addLoad(outer, shapeOf(value), node);
   Operation *op = value.getDefiningOp();
@@ -235,6 +238,10 @@ std::optional<unsigned> Plan::visit(Value value, const Placement &placement,
       if (!index)
         return std::nullopt;
       node.operands.push_back(*index);
+    }
+    if (isQuantizationCast(op)) {
+      node.factor = static_cast<int>(factors.size());
+      factors.push_back(getCastFactor(op));
     }
   } else {
     reason = "'" + op->getName().getStringRef().str() +
@@ -288,13 +295,14 @@ Value Plan::emitNode(KernelBuilder &b, const Node &node, ArrayRef<Value> values,
   SmallVector<Value> operands;
   for (unsigned operand : node.operands)
     operands.push_back(values[operand]);
-  auto geglu = dyn_cast<ef::GegluOp>(op);
-  if (!geglu)
-    return emitScalarOp(b, op, operands);
-  Type elementType = elementTypeOf(node.value);
-  Value gate = emitUnary(b, geglu.getActivation(), operands[1], elementType);
-  return emitBinary(b, ef::BinaryKind::Mul, operands[0], gate, elementType,
-                    elementType);
+  if (node.factor >= 0) {
+    Value factor = loadScalar(b, inputs.size(), node.factor);
+    operands.push_back(lanes == 1 ? factor : b.splat(factor, lanes));
+  }
+  bool exact = isQuantized(view);
+  if (auto geglu = dyn_cast<ef::GegluOp>(op))
+    return emitGate(b, geglu, operands[0], operands[1], exact);
+  return emitScalarOp(b, op, operands, exact);
 }
 
 void Plan::emit(KernelBuilder &b) const {
@@ -344,6 +352,8 @@ Lowered efc::cpu::lowerElementwise(const KernelView &view, OpBuilder &main,
       view.root->getLoc(), "elementwise",
       view.label(),        view.key(),
       plan.inputs,         SmallVector<Type>(view.root->getResultTypes())};
+  if (Value factors = createScalars(main, view.root->getLoc(), plan.factors))
+    launch.inputs.push_back(factors);
   launch.work = plan.getLoop().getNumWorkItems();
   ResultRange results =
       dispatches.launch(main, launch, [&](KernelBuilder &b) { plan.emit(b); });

@@ -2,6 +2,7 @@
 // the anchor, each at one place of the result: a vector of columns of one row.
 #include "targets/cpu/kernels/Epilogue.h"
 
+#include "targets/cpu/kernels/QuantizedOperands.h"
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -105,6 +106,18 @@ bool Epilogue::isSupported(std::string &reason) const {
 void Epilogue::collectInputs(SmallVectorImpl<Value> &inputs) const {
   for (Value operand : operands())
     inputs.push_back(view.outer(operand));
+  SmallVector<float> factors;
+  for (Operation *op : casts())
+    factors.push_back(getCastFactor(op));
+  OpBuilder main(view.root);
+  if (Value scalars = createScalars(main, view.root->getLoc(), factors))
+    inputs.push_back(scalars);
+}
+
+SmallVector<Operation *> Epilogue::casts() const {
+  SmallVector<Operation *> found;
+  llvm::copy_if(view.epilogue, std::back_inserter(found), isQuantizationCast);
+  return found;
 }
 
 SmallVector<Value> Epilogue::operands() const {
@@ -136,9 +149,11 @@ struct Emitter {
   KernelBuilder &b;
   const KernelView &view;
   ArrayRef<Value> outerOperands;
+  ArrayRef<Operation *> casts;
   size_t firstInput;
   Value anchorValue, anchorGate;
   int64_t lanes;
+  bool exact = isQuantized(view);
   /// By value and `gate`.
   std::map<std::pair<const void *, bool>, Value> computed = {};
 
@@ -263,6 +278,13 @@ struct Emitter {
     return lanes == 1 ? scalar : b.splat(scalar, lanes);
   }
 
+  /// What a quant.dcast or quant.qcast multiplies by, in all lanes.
+  Value castFactor(Operation *op) {
+    unsigned slot = llvm::find(casts, op) - casts.begin();
+    Value factor = loadScalar(b, firstInput + outerOperands.size(), slot);
+    return lanes == 1 ? factor : b.splat(factor, lanes);
+  }
+
   Value emitGate(ef::GegluOp op, const Place &place) {
     Place inside{place.row, place.column,
                  SmallVector<int64_t>(shapeOf(op.getInput()))};
@@ -271,10 +293,7 @@ struct Emitter {
     Value gate = evaluate(
         op.getInput(), {inside.row, b.add(inside.column, half), inside.shape},
         /*gate=*/true);
-    Type element = elementOf(op.getResult());
-    Value activated = emitUnary(b, op.getActivation(), gate, element);
-    return emitBinary(b, ef::BinaryKind::Mul, linear, activated, element,
-                      element);
+    return cpu::emitGate(b, op, linear, gate, exact);
   }
 
   /// `value` at `place`; `gate` says that this is the second evaluation of what
@@ -311,7 +330,9 @@ struct Emitter {
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
       operands.push_back(evaluate(operand, place, gate));
-    return emitScalarOp(b, op, operands);
+    if (isQuantizationCast(op))
+      operands.push_back(castFactor(op));
+    return emitScalarOp(b, op, operands, exact);
   }
 };
 } // namespace
@@ -320,7 +341,9 @@ void Epilogue::emitStore(KernelBuilder &b, size_t firstInput, Value value,
                          Value gate, Value row, Value column,
                          int64_t lanes) const {
   SmallVector<Value> outerOperands = operands();
-  Emitter emitter{b, view, outerOperands, firstInput, value, gate, lanes};
+  SmallVector<Operation *> quantizationCasts = casts();
+  Emitter emitter{b,          view,  outerOperands, quantizationCasts,
+                  firstInput, value, gate,          lanes};
   ArrayRef<int64_t> anchorShape = view.anchor
                                       ? shapeOf(view.anchor->getResult(0))
                                       : shapeOf(view.results.front());

@@ -22,8 +22,9 @@ public:
   bool isSupported(std::string &reason) const;
 
   /// Inputs of the launch besides the anchor's own: appends the outer tensors
-  /// in a fixed order. `firstInput` of emit() is the first one's kernel
-  /// argument.
+  /// in a fixed order, then, where there are quant.dcast and quant.qcast, a
+  /// constant with their factors. `firstInput` of emit() is the first one's
+  /// kernel argument.
   void collectInputs(llvm::SmallVectorImpl<mlir::Value> &inputs) const;
 
   /// True for ef.geglu: then emit() takes the values of column c and of column
@@ -40,6 +41,8 @@ private:
   /// Inside values that stand for tensors of @main, in the order of
   /// collectInputs.
   llvm::SmallVector<mlir::Value> operands() const;
+  /// quant.dcast and quant.qcast, in the order of their factors.
+  llvm::SmallVector<mlir::Operation *> casts() const;
 
   const KernelView &view;
 };

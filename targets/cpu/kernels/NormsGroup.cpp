@@ -3,7 +3,7 @@
 //    no sum depends on how the chunks are spread over threads;
 // 2. mean and scale / sqrt(variance + epsilon), one value a channel;
 // 3. (x - mean) * factor + bias with the epilogue, one pass over the tensor.
-#include "targets/cpu/kernels/NormsCommon.h"
+#include "targets/cpu/kernels/NormsGroup.h"
 
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
@@ -15,26 +15,20 @@ using namespace mlir;
 using namespace efc;
 using namespace efc::cpu;
 
-static constexpr int64_t kElementsPerChunk = 32768, kMaxChunks = 64;
+static constexpr int64_t kMaxChunks = 64;
 
 namespace {
-struct GroupNormKernels {
+struct GroupNormKernels : GroupNormShape {
   ef::GroupNormOp op;
   const KernelView &view;
-  RankedTensorType type;
   Type elementType;
-  bool channelsLast;
-  int64_t batch, channels, groups, space, chunks = 1;
 
-  GroupNormKernels(ef::GroupNormOp op, const KernelView &view);
+  GroupNormKernels(ef::GroupNormOp op, const KernelView &view)
+      : GroupNormShape(op, kMaxChunks), op(op), view(view),
+        elementType(type.getElementType()) {}
 
   RankedTensorType getPartialType();
   RankedTensorType getParameterType();
-  int64_t getNumRows() {
-    return channelsLast ? batch * space
-                        : batch * channels * (space / columns());
-  }
-  int64_t columns() { return type.getShape().back(); }
 
   void emitPartialSums(KernelBuilder &b);
   void emitParameters(KernelBuilder &b);
@@ -52,9 +46,8 @@ private:
 };
 } // namespace
 
-GroupNormKernels::GroupNormKernels(ef::GroupNormOp op, const KernelView &view)
-    : op(op), view(view), type(cast<RankedTensorType>(op.getType())),
-      elementType(type.getElementType()) {
+GroupNormShape::GroupNormShape(ef::GroupNormOp op, int64_t maxChunks)
+    : type(cast<RankedTensorType>(op.getType())) {
   ArrayRef<int64_t> shape = type.getShape();
   channelsLast =
       op.getLayout() == ef::Layout::ChannelsLast || type.getRank() == 2;
@@ -65,7 +58,7 @@ GroupNormKernels::GroupNormKernels(ef::GroupNormOp op, const KernelView &view)
   int64_t elements =
       channelsLast ? space * channels : space * (channels / groups);
   int64_t wanted = llvm::divideCeil(elements, kElementsPerChunk);
-  chunks = std::clamp<int64_t>(wanted, 1, kMaxChunks);
+  chunks = std::clamp<int64_t>(wanted, 1, maxChunks);
 }
 
 RankedTensorType GroupNormKernels::getPartialType() {
@@ -247,6 +240,8 @@ void GroupNormKernels::emitApply(KernelBuilder &b) {
 Lowered efc::cpu::lowerGroupNorm(const KernelView &view, OpBuilder &main,
                                  DispatchBuilder &dispatches) {
   auto op = cast<ef::GroupNormOp>(view.anchor);
+  if (getQuantized(op.getInput()))
+    return lowerQuantizedGroupNorm(view, main, dispatches);
   GroupNormKernels kernels(op, view);
   Location loc = view.root->getLoc();
   Value input = view.outer(op.getInput());

@@ -1,8 +1,11 @@
 // Layer and root-mean-square normalisation: a work item is some rows, each done
 // in three passes over data that stay in the first-level cache: mean, variance
-// about the mean, result with epilogue.
+// about the mean, result with epilogue. On int16 (docs/numerics.md) two: exact
+// sums of q and q^2, result.
 #include "targets/cpu/kernels/NormsCommon.h"
 
+#include "targets/cpu/kernels/NormsIntegerSums.h"
+#include "targets/cpu/kernels/QuantizedOperands.h"
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -17,7 +20,8 @@ struct LayerNormKernel {
   const KernelView &view;
   RankedTensorType type;
   int64_t rows = 1, length = 1, columns = 1;
-  size_t scaleInput = 0, biasInput = 0, firstEpilogueInput = 0;
+  size_t scaleInput = 0, biasInput = 0, quantizationInput = 0,
+         firstEpilogueInput = 0;
 
   LayerNormKernel(ef::LayerNormOp op, const KernelView &view)
       : op(op), view(view), type(cast<RankedTensorType>(op.getType())) {
@@ -30,7 +34,11 @@ struct LayerNormKernel {
   void emit(KernelBuilder &b);
 
 private:
+  /// What an element is before scale and bias (scalar or vector).
+  using Normalize = llvm::function_ref<Value(Value offset, int64_t lanes)>;
   void emitRow(KernelBuilder &b, const KernelTensor &input, Value row);
+  void emitQuantizedRow(KernelBuilder &b, const KernelTensor &input, Value row);
+  void emitResult(KernelBuilder &b, Value row, Normalize normalize);
   /// An affine parameter of one row of columns, or null.
   std::function<Value(Value column, int64_t lanes)>
   readParameter(KernelBuilder &b, size_t input, Value tensor, Value row);
@@ -76,6 +84,35 @@ void LayerNormKernel::emitRow(KernelBuilder &b, const KernelTensor &input,
   Value rowMean = fromDouble(b, mean, type.getElementType());
   Value rowFactor = fromDouble(b, factor, type.getElementType());
 
+  emitResult(b, row, [&](Value offset, int64_t lanes) {
+    Value x = input.load(b, offset, lanes);
+    FloatMath m(b, x.getType());
+    auto spread = [&](Value v) { return lanes == 1 ? v : b.splat(v, lanes); };
+    return m.mul(m.sub(x, spread(rowMean)), spread(rowFactor));
+  });
+}
+
+void LayerNormKernel::emitQuantizedRow(KernelBuilder &b,
+                                       const KernelTensor &input, Value row) {
+  Value start = b.mul(row, length);
+  IntegerSums sums =
+      emitIntegerSums(b, input.pointer, start, b.add(start, length), length);
+  NormStatistics statistics =
+      emitNormStatistics(b, sums, length, loadScalar(b, quantizationInput, 0),
+                         op.getEpsilon().convertToDouble(), op.getRms());
+  FloatMath f64(b, b.getF64Type());
+  Value factor = fromDouble(b, statistics.t, b.getF32Type());
+  Value shift = fromDouble(b, f64.neg(f64.mul(statistics.mean, statistics.t)),
+                           b.getF32Type());
+  emitResult(b, row, [&](Value offset, int64_t lanes) {
+    auto spread = [&](Value v) { return lanes == 1 ? v : b.splat(v, lanes); };
+    Value y = emitDequantize(b, input.load(b, offset, lanes), spread(factor));
+    return op.getRms() ? y : FloatMath(b, y.getType()).add(y, spread(shift));
+  });
+}
+
+void LayerNormKernel::emitResult(KernelBuilder &b, Value row,
+                                 Normalize normalize) {
   Epilogue epilogue(view);
   int64_t segments = length / columns;
   b.loop(0, segments, 1, [&](Value segment) {
@@ -85,18 +122,13 @@ void LayerNormKernel::emitRow(KernelBuilder &b, const KernelTensor &input,
     auto bias = readParameter(b, biasInput, op.getBias(), matrixRow);
     emitVectorLoop(b, b.index(0), b.index(columns), b.variant.lanes,
                    [&](Value column, int64_t lanes) {
-                     Value x = input.load(b, b.add(base, column), lanes);
-                     FloatMath m(b, x.getType());
-                     auto spread = [&](Value v) {
-                       return lanes == 1 ? v : b.splat(v, lanes);
-                     };
-                     Value y =
-                         m.mul(m.sub(x, spread(rowMean)), spread(rowFactor));
-                     if (scale && bias)
+                     Value y = normalize(b.add(base, column), lanes);
+                     FloatMath m(b, y.getType());
+                     if (scale && bias && !quantizationInput)
                        y = m.fma(y, scale(column, lanes), bias(column, lanes));
                      else if (scale)
                        y = m.mul(y, scale(column, lanes));
-                     else if (bias)
+                     if (bias && (!scale || quantizationInput))
                        y = m.add(y, bias(column, lanes));
                      epilogue.emitStore(b, firstEpilogueInput, y, {}, matrixRow,
                                         column, lanes);
@@ -107,11 +139,17 @@ void LayerNormKernel::emitRow(KernelBuilder &b, const KernelTensor &input,
 void LayerNormKernel::emit(KernelBuilder &b) {
   if (type.getNumElements() == 0)
     return;
-  KernelTensor input{b.pointer(b.input(0)), type.getElementType()};
+  KernelTensor input{b.pointer(b.input(0)),
+                     getElementTypeOrSelf(op.getInput())};
   int64_t rowsPerItem = getRowsPerItem(length);
   Value first = b.mul(b.begin(), rowsPerItem);
   Value last = b.min(b.mul(b.end(), rowsPerItem), b.index(rows));
-  b.loop(first, last, 1, [&](Value row) { emitRow(b, input, row); });
+  b.loop(first, last, 1, [&](Value row) {
+    if (quantizationInput)
+      emitQuantizedRow(b, input, row);
+    else
+      emitRow(b, input, row);
+  });
 }
 
 Lowered efc::cpu::lowerLayerNorm(const KernelView &view, OpBuilder &main,
@@ -132,6 +170,11 @@ Lowered efc::cpu::lowerLayerNorm(const KernelView &view, OpBuilder &main,
     kernel.scaleInput = addInput(op.getScale());
   if (op.getBias())
     kernel.biasInput = addInput(op.getBias());
+  if (getQuantized(op.getInput())) {
+    float scale = getScale(op.getInput().getType());
+    kernel.quantizationInput = launch.inputs.size();
+    launch.inputs.push_back(createScalars(main, launch.loc, scale));
+  }
   kernel.firstEpilogueInput = launch.inputs.size();
   Epilogue(view).collectInputs(launch.inputs);
   launch.work = std::max<int64_t>(

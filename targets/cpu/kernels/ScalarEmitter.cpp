@@ -6,6 +6,7 @@
 // of up to 32, then wraps around), NaN becomes 0.
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
+#include "targets/cpu/kernels/QuantizedOperands.h"
 #include "targets/cpu/kernels/ScalarEmitterMath.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -420,22 +421,41 @@ Value efc::cpu::emitBinary(KernelBuilder &b, BinaryKind kind, Value lhs,
 //===----------------------------------------------------------------------===//
 
 bool efc::cpu::isScalarOp(Operation *op) {
-  return isa<ef::UnaryOp, ef::BinaryOp, ef::SelectOp, ef::CastOp>(op);
+  return isa<ef::UnaryOp, ef::BinaryOp, ef::SelectOp, ef::CastOp>(op) ||
+         isQuantizationCast(op);
 }
 
 Value efc::cpu::emitScalarOp(KernelBuilder &b, Operation *op,
-                             ValueRange operands) {
+                             ValueRange operands, bool exact) {
   auto elementType = [&](unsigned i) {
     return getElementTypeOrSelf(op->getOperand(i).getType());
   };
-  if (auto unary = dyn_cast<ef::UnaryOp>(op))
+  auto unary = dyn_cast<ef::UnaryOp>(op);
+  if (unary && exact && elementType(0).isF32())
+    return emitExactUnary(b, unary.getKind(), operands[0]);
+  if (unary)
     return emitUnary(b, unary.getKind(), operands[0], elementType(0));
   if (auto binary = dyn_cast<ef::BinaryOp>(op))
     return emitBinary(b, binary.getKind(), operands[0], operands[1],
                       elementType(0), elementType(1));
   if (isa<ef::SelectOp>(op))
     return arith::SelectOp::create(b, operands[0], operands[1], operands[2]);
+  if (isa<quant::DequantizeCastOp>(op))
+    return emitDequantize(b, operands[0], operands[1]);
+  if (isa<quant::QuantizeCastOp>(op))
+    return emitQuantize(b, operands[0], operands[1],
+                        getQuantized(op->getResult(0)));
   auto cast = llvm::cast<ef::CastOp>(op);
   return emitCast(b, operands[0], elementType(0),
                   getElementTypeOrSelf(cast.getType()));
+}
+
+Value efc::cpu::emitGate(KernelBuilder &b, ef::GegluOp op, Value linear,
+                         Value gate, bool exact) {
+  Type element = getElementTypeOrSelf(op.getType());
+  Value activated = exact && element.isF32()
+                        ? emitExactUnary(b, op.getActivation(), gate)
+                        : emitUnary(b, op.getActivation(), gate, element);
+  return emitBinary(b, ef::BinaryKind::Mul, linear, activated, element,
+                    element);
 }

@@ -25,15 +25,21 @@ mlir::Value toStorage(KernelBuilder &, mlir::Value computed,
 
 mlir::Value emitUnary(KernelBuilder &, ef::UnaryKind kind, mlir::Value x,
                       mlir::Type elementType);
+/// The same for f32 in a quantised kernel: docs/numerics.md to the bit.
+mlir::Value emitExactUnary(KernelBuilder &, ef::UnaryKind kind, mlir::Value x);
 mlir::Value emitBinary(KernelBuilder &, ef::BinaryKind kind, mlir::Value lhs,
                        mlir::Value rhs, mlir::Type lhsElementType,
                        mlir::Type rhsElementType);
 mlir::Value emitCast(KernelBuilder &, mlir::Value x, mlir::Type from,
                      mlir::Type to);
 /// One element-wise operation (unary, binary, select, cast) from its operands'
-/// values.
+/// values; quant.dcast and quant.qcast have the factor that they multiply by
+/// (QuantizedOperands.h) as a second operand. `exact`: in a quantised kernel.
 mlir::Value emitScalarOp(KernelBuilder &, mlir::Operation *op,
-                         mlir::ValueRange operands);
+                         mlir::ValueRange operands, bool exact);
+/// ef.geglu from the values of both halves.
+mlir::Value emitGate(KernelBuilder &, ef::GegluOp op, mlir::Value linear,
+                     mlir::Value gate, bool exact);
 /// True for the operations that emitScalarOp knows.
 bool isScalarOp(mlir::Operation *op);
 /// exp of f32 (scalar or vector), relative error below 2 ulp, exact 0 below
