@@ -21,14 +21,14 @@
 namespace efc::npu {
 
 enum class LayerKind {
-  Conv,       ///< Windows over an image; also 1x1 with a stride, depthwise.
-  Matmul,     ///< Positions x K times weights [N, K]; 1x1 convolutions too.
-  Scores,     ///< Q K^T of every head: positions are heads x query tokens.
-  Softmax,    ///< e and sums of the scores' rows.
-  Context,    ///< e V of every head, divided by the sums.
-  Attention,  ///< The three in one: scores never leave the scratchpad.
-  GroupStats, ///< Statistics and factors of a group norm: needs all positions.
-  LayerNorm,  ///< Rows on their own.
+  Conv,        ///< Windows over an image; also 1x1 with a stride, depthwise.
+  Matmul,      ///< Positions x K times weights [N, K]; 1x1 convolutions too.
+  Scores,      ///< Q K^T of every head: positions are heads x query tokens.
+  Softmax,     ///< e and sums of the scores' rows.
+  Context,     ///< e V of every head, divided by the sums.
+  Attention,   ///< The three in one: scores never leave the scratchpad.
+  GroupStats,  ///< Statistics and factors of a group norm: needs all positions.
+  LayerNorm,   ///< Rows on their own.
   Elementwise, ///< Vector programs, group norm's application, casts, geglu
                ///< without a matmul (its two halves are two operands).
   Concat,      ///< Of channels; each part is dcast and qcast to the result.
@@ -49,8 +49,10 @@ struct Tensor {
   int32_t limit = 32767;
   int producer = -1;          ///< Layer, or -1: an input of the partition.
   std::vector<int> consumers; ///< Layers, ascending.
-  int input = -1, output = -1; ///< Index at the partition's border, or -1.
-  mlir::Value value;           ///< Null for what only layers know (scores).
+  /// Index at the partition's border, or -1. An input that is read as other
+  /// positions x channels stands for as many tensors.
+  int input = -1, output = -1;
+  mlir::Value value; ///< Null for what only layers know (scores).
   int64_t bytes() const;
 };
 
@@ -58,7 +60,8 @@ struct Tensor {
 enum class OperandUse {
   Rows,    ///< The same positions (Conv: the window's rows with their halo).
   Whole,   ///< All positions for every tile (keys, values).
-  Channel, ///< One value a channel, the same for all positions: bias, gamma.
+  Channel, ///< One value a channel, the same for all positions: bias, gamma; of
+           ///< a tensor or constant with one element, that one.
   Factors, ///< As Channel, but computed by a GroupStats layer.
 };
 
@@ -71,12 +74,15 @@ struct Constant {
   enum class Layout { FilterNKC, MatrixKN, MatrixNK, Vector } layout;
   efrt::DType dtype;
   int64_t n = 0, taps = 1, k = 0;
-  /// Vectors computed by the compiler (scales of the accumulators) carry their
-  /// values instead of an expression.
+  /// What the compiler computes (scales of the accumulators, the ones of an
+  /// average) carries its values instead of an expression.
   std::vector<float> values;
   int64_t bytes() const;
 };
 
+/// In the epilogue of Attention and Context the sums of e that the result is
+/// divided by are an operand, too; inside Attention it has neither tensor nor
+/// constant.
 struct Operand {
   OperandUse use = OperandUse::Rows;
   int tensor = -1;   ///< Index into LayerGraph::tensors, or
@@ -102,9 +108,11 @@ struct Layer {
   LayerKind kind;
   mlir::Operation *op = nullptr;
   std::string node, label; ///< ONNX node; "conv3x3+silu".
-  std::vector<Operand> inputs; ///< Conv, Matmul: activation. Attention: Q, K,
-                               ///< V. Concat: parts. Norms: input.
-  int weights = -1;            ///< Constant, or -1.
+  /// Conv, Matmul: activation. Attention: Q, K, V. Scores: Q, K. Context: e, V.
+  /// Concat: parts. Norms, Resize, Transpose: input. Elementwise: none, all are
+  /// the epilogue's.
+  std::vector<Operand> inputs;
+  int weights = -1; ///< Constant, or -1.
   Epilogue epilogue;
   std::vector<int> results; ///< Tensors; Softmax has e and sums.
   // Conv
@@ -121,9 +129,11 @@ struct Layer {
   int64_t groups = 1;
   float epsilon = 0;
   bool rms = false;
-  // Resize: whole factors. Transpose: permutation of the value's dimensions.
+  // Resize: whole factors. Transpose: the input's dimensions and which of them
+  // is each of the result's; one dimension: a copy that only changes what
+  // counts as a position.
   int64_t factorY = 1, factorX = 1;
-  llvm::SmallVector<int64_t> permutation;
+  llvm::SmallVector<int64_t> extents, permutation;
 
   /// MACs of all positions, without the array's rounding.
   uint64_t macs = 0;
@@ -143,6 +153,11 @@ struct LayerGraph {
 /// predicates (Predicates.h) accepted by mistake: ours, not the user's.
 llvm::FailureOr<LayerGraph> buildLayers(mlir::func::FuncOp partition,
                                         MltMode mlt);
+
+/// "conv", "matmul", ...
+llvm::StringRef nameOf(LayerKind kind);
+/// For people and tests: what the layer reads, computes and writes.
+void print(llvm::raw_ostream &os, const LayerGraph &graph, const Layer &layer);
 
 } // namespace efc::npu
 
