@@ -1,0 +1,89 @@
+// Element-wise kernels, casts and movement on quantised tensors.
+#include "test/unit/cpu/QuantizedModel.h"
+
+#include <gtest/gtest.h>
+
+using namespace efc::test;
+
+TEST(QuantizedElementwise, RandomKernels) {
+  for (unsigned seed : {1, 2}) {
+    QuantizedModel model(seed);
+    for (int i = 0; i < 16; ++i) {
+      Shape shape = model.shape(model.integer(1, 4), 40);
+      Kernel kernel(model);
+      Operand value = kernel.dequantize(model.input(shape));
+      value = kernel.epilogue(value);
+      kernel.yield(kernel.quantize(value, model.quantizedElement()));
+    }
+    expectEqualBits(model, seed);
+  }
+}
+
+/// Infinities and NaNs reach the cast: 0 or the limits are stored.
+TEST(QuantizedElementwise, NonFiniteValues) {
+  QuantizedModel model(3);
+  for (const char *kind : {"log", "rsqrt", "sqrt", "reciprocal", "exp"}) {
+    Kernel kernel(model);
+    Shape shape = {300};
+    Operand x = model.input(shape, model.quantizedElement(1e-3, 2e-3));
+    Operand value = kernel.dequantize(x);
+    value = kernel.binary("mul", value, value, shape);
+    value = kernel.unary(kind, kernel.unary("neg", value));
+    kernel.yield(kernel.quantize(value, model.quantizedElement()));
+  }
+  expectEqualBits(model, 3);
+}
+
+TEST(QuantizedElementwise, GateOfHalves) {
+  QuantizedModel model(4);
+  for (int64_t columns : {16, 33, 64}) {
+    Kernel kernel(model);
+    Operand value = kernel.dequantize(model.input({5, 2 * columns}));
+    value = kernel.operation("ef.geglu", value, "", {5, columns}, "f32");
+    kernel.yield(kernel.quantize(value, model.quantizedElement()));
+  }
+  expectEqualBits(model, 4);
+}
+
+/// What stands at the border of the quantised part.
+TEST(QuantizedElementwise, BareCasts) {
+  QuantizedModel model(5);
+  for (Shape shape : {Shape{7}, Shape{3, 50}, Shape{1, 8, 8, 4}}) {
+    std::string element = model.quantizedElement();
+    model.output(model.bare("quant.qcast", model.input(shape, "f32"), "", shape,
+                            element));
+    model.output(
+        model.bare("quant.dcast", model.input(shape), "", shape, "f32"));
+  }
+  expectEqualBits(model, 5);
+}
+
+TEST(QuantizedMovement, CopiesIntegers) {
+  QuantizedModel model(6);
+  std::string element = model.quantizedElement();
+  auto input = [&](const Shape &shape) { return model.input(shape, element); };
+  model.output(model.bare("ef.transpose", input({2, 20, 33}),
+                          "{permutation = array<i64: 0, 2, 1>}", {2, 33, 20},
+                          element));
+  model.output(model.bare("ef.transpose", input({1, 4, 17, 9}),
+                          "{permutation = array<i64: 0, 2, 3, 1>}",
+                          {1, 17, 9, 4}, element));
+  model.output(
+      model.bare("ef.slice", input({6, 40}),
+                 "{starts = array<i64: 5, 3>, steps = array<i64: -2, 4>}",
+                 {3, 9}, element));
+  model.output(model.bare("ef.concat",
+                          {input({1, 5, 5, 16}), input({1, 5, 5, 7})},
+                          "{axis = 3 : i64}", {1, 5, 5, 23}, element));
+  model.output(
+      model.bare("ef.broadcast", input({1, 5, 1}), "", {3, 5, 19}, element));
+  model.output(model.bare(
+      "ef.resize nearest", input({1, 5, 6, 16}),
+      "{coordinates = #ef<coordinates asymmetric>, cubic_coeff_a = -7.5e-01 : "
+      "f64, extrapolation_value = 0.0 : f64, roi = array<f64>, rounding = "
+      "#ef<rounding floor>, scales = array<f64: 1.0, 2.0, 2.0, 1.0>}",
+      {1, 10, 12, 16}, element));
+  Operand copied = input({4, 5});
+  model.output(model.bare("ef.reshape", copied, "", {20}, element));
+  expectEqualBits(model, 6);
+}
