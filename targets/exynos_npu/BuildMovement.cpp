@@ -82,10 +82,15 @@ Error LayerBuilder::addSlice(Operation *op) {
                    : slice.getStarts()[dim] != 0 || slice.getSteps()[dim] < 0)
       return refuse("the slice takes other than a run of channels");
   }
-  if (to.positions != from.positions ||
-      view.extents.positions != from.positions ||
-      view.extents.channels != from.channels)
+  if (to.positions != from.positions)
     return refuse("the slice takes other than a run of channels");
+  if (view.extents.positions != from.positions ||
+      view.extents.channels != from.channels) {
+    Expected<int> tensor = tensorOf(slice.getInput(), from);
+    if (!tensor)
+      return tensor.takeError();
+    view = {*tensor, 0, from};
+  }
   view.firstChannel += first;
   view.extents = to;
   views[slice.getResult()] = view;

@@ -105,10 +105,15 @@ Expected<int> LayerBuilder::imageOf(Value value, Value use) {
   Expected<int> tensor = tensorOf(value, {shape[1] * shape[2], shape[3]});
   if (!tensor)
     return tensor;
+  auto differs = [&](const Tensor &image) {
+    return image.height &&
+           (image.height != shape[1] || image.width != shape[2]);
+  };
+  if (differs(graph.tensors[*tensor]))
+    tensor = copyReshaped(*tensor, {shape[1] * shape[2], shape[3]});
   Tensor &image = graph.tensors[*tensor];
-  bool isKnown = image.height != 0;
-  if (isKnown && (image.height != shape[1] || image.width != shape[2]))
-    return refuse("two operations see the same tensor as images of different "
+  if (differs(image))
+    return refuse("three operations see the same tensor as images of different "
                   "heights");
   image.height = shape[1];
   image.width = shape[2];

@@ -4,6 +4,80 @@
 
 include "mlir/Pass/PassBase.td"
 
+def EfcNpuPartition : Pass<"efc-npu-partition", "::mlir::ModuleOp"> {
+  let summary = "Move what the NPU executes into functions of its own";
+  let description = [{
+    Operations of `@main` that meet every constraint of docs/supported-ops.md are gathered greedily: all CPU operations that are ready, then all NPU
+    operations that are ready, and so on, so that control changes sides as seldom as possible. Each run of NPU operations becomes a private function with
+    the attribute `npu.partition` and a call, `npu.launch`; it has copies of the constants that it reads. An operation that stays gets the attribute
+    `npu.reason`: the constraint that does not hold, and what to do. A constant mask that is exactly causal becomes the attribute `causal` of its
+    attention.
+
+    Before:
+    ```mlir
+    func.func @main(%ids: tensor<1x8xi64>) -> tensor<1x8x4xf32> {
+      %w = ef.weight "w" from "m.onnx" at 0 : tensor<16x4xf32>
+      %0 = ef.gather %w, %ids {axis = 0 : i64} : (tensor<16x4xf32>, tensor<1x8xi64>) -> tensor<1x8x4xf32>
+      %1 = ef.unary silu %0 : (tensor<1x8x4xf32>) -> tensor<1x8x4xf32>
+      return %1 : tensor<1x8x4xf32>
+    }
+    ```
+    After:
+    ```mlir
+    func.func @main(%ids: tensor<1x8xi64>) -> tensor<1x8x4xf32> {
+      %w = ef.weight "w" from "m.onnx" at 0 : tensor<16x4xf32>
+      %0 = ef.gather %w, %ids {axis = 0 : i64, npu.reason = "the NPU has no command for 'ef.gather'"} : ...
+      %1 = npu.launch @npu_0(%0) : (tensor<1x8x4xf32>) -> tensor<1x8x4xf32>
+      return %1 : tensor<1x8x4xf32>
+    }
+    func.func private @npu_0(%x: tensor<1x8x4xf32>) -> tensor<1x8x4xf32> attributes {npu.partition} {
+      %0 = ef.unary silu %x : (tensor<1x8x4xf32>) -> tensor<1x8x4xf32>
+      return %0 : tensor<1x8x4xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"report", "report", "bool", "false", "Remark each operation that stays on the CPU, and why">];
+  let statistics = [
+    Statistic<"numPartitions", "partitions", "Functions that the NPU executes">,
+    Statistic<"numNpuOps", "npu-ops", "Operations in them">,
+    Statistic<"numCpuOps", "cpu-ops", "Operations that stay on the CPU">,
+    Statistic<"numIslandOps", "island-ops", "Of these, between two partitions">];
+  let dependentDialects = ["::efc::ef::EfDialect", "::efc::npu::NpuDialect"];
+}
+
+def EfcNpuPrintSupportedOps : Pass<"efc-npu-print-supported-ops", "::mlir::ModuleOp"> {
+  let summary = "Print docs/supported-ops.md";
+  let description = [{
+    The page is made from the predicates that efc-npu-partition asks. The module stays as it is: `module {}` gives
+
+    ```
+    # What runs on the NPU
+    ```
+  }];
+  let statistics = [Statistic<"numBytes", "bytes", "Bytes of the page">];
+}
+
+def EfcNpuPrintLayers : Pass<"efc-npu-print-layers", "::mlir::func::FuncOp"> {
+  let summary = "Print the layers of each partition";
+  let description = [{
+    What the tiler and the emitter make of a function with the attribute `npu.partition`: one line a layer, its results, inputs and the instructions of
+    its epilogue. The function stays as it is.
+
+    ```mlir
+    %1 = ef.unary silu %x : (tensor<64x32xf16>) -> tensor<64x32xf16>
+    ```
+    prints
+    ```
+    elementwise "node" silu: %1 [64 x 32 f16] = rows %0
+      r0 = load 0; r0 = silu r0; store r0
+    ```
+  }];
+  let options = [
+    Option<"mlt", "mlt", "std::string", "\"full\"", "Model-level tiling: off, attention or full (docs/cli.md, --mlt)">];
+  let statistics = [Statistic<"numLayers", "layers", "Layers of all partitions">];
+}
+
 def EfcNpuNarrow : Pass<"efc-npu-narrow", "::mlir::func::FuncOp"> {
   let summary = "Store float32 tensors of a partition as float16";
   let description = [{
@@ -77,6 +151,46 @@ def EfcNpuTile : Pass<"efc-npu-tile", "::mlir::func::FuncOp"> {
     Statistic<"numLayers", "layers", "Layers of the partition">,
     Statistic<"numGroups", "groups", "Groups that they are cut into">,
     Statistic<"numTiledGroups", "tiled-groups", "Groups of several layers that run tile by tile">];
+}
+
+def EfcNpuEmitCommands : Pass<"efc-npu-emit-commands", "::mlir::ModuleOp"> {
+  let summary = "Turn tiled partitions into programs of commands on virtual buffers";
+  let description = [{
+    Each function with `npu.partition` and `npu.tiling` becomes an `npu.program` of its name: group by group, tile by tile, layer by layer the loads of
+    operands and weights, the commands that compute, split over the engines of their kind, and the stores of what is read outside the group. The order is
+    a serial one; buffers have sizes and no addresses. Tensors that go from one group to another get their places in the workspace, constants theirs in
+    the weights.
+
+    Before:
+    ```mlir
+    func.func private @npu_0(%x: tensor<64x32xf16>) -> tensor<64x16xf16> attributes {npu.partition, npu.mlt = "full", npu.tiling = [...]} {
+      ...
+    }
+    ```
+    After:
+    ```mlir
+    npu.program @npu_0 : (tensor<64x32xf16>) -> tensor<64x16xf16> attributes {machine = "exynos2400", slot_bytes = array<i64: 1024, 0, 4096, 2048>} {
+      %w = ef.weight "w" from "m.onnx" at 0 : tensor<32x16xf32>
+      %c = ef.cast %w : (tensor<32x16xf32>) -> tensor<32x16xf16>
+      npu.constant %c matrix_kn [16, 1, 32] <f16> at 0 : tensor<32x16xf16>
+      %0 = npu.alloc 4096
+      npu.dma_load %0 <slot 2 at 0 to 0 [1, 1, 1, 1, 2048] of 2 dram [0, 0, 0, 0, 2] scratch [0, 0, 0, 0, 2]> {source = #source}
+      %1 = npu.alloc 1024
+      npu.dma_load %1 <slot 0 at 0 ...> {source = #source}
+      %2 = npu.alloc 2048
+      npu.tensor(%0 <f16 [1, 64, 1, 32]>, %1 <f16 [16, 1, 1, 32]>, %2 <f16 [1, 64, 1, 16]>) {code = #code, source = #source}
+      npu.dma_store %2 <slot 3 at 0 ...> {source = #source}
+    }
+    ```
+  }];
+  let options = [
+    Option<"machine", "machine", "std::string", "\"exynos2400\"", "Name of a machine, or the path of a machine file">,
+    ListOption<"machineSettings", "machine-set", "std::string", "Figures of the machine to change, KEY=VALUE[UNIT]">];
+  let statistics = [
+    Statistic<"numCommands", "commands", "Commands of all programs">,
+    Statistic<"weightBytes", "weight-bytes", "Bytes of weights">,
+    Statistic<"workspaceBytes", "workspace-bytes", "Bytes of DRAM for what goes from group to group">];
+  let dependentDialects = ["::efc::npu::NpuDialect", "::efc::ef::EfDialect"];
 }
 
 #endif
