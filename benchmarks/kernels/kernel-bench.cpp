@@ -5,10 +5,13 @@
 //
 // The kernels' workbench: no ONNX, no artifact, no runtime. Weights are
 // ef.weight "any" from "random.bin", which the tool makes (seeded normal
-// numbers times 0.05). Exits with 1 if a result's SQNR is below --min-sqnr.
+// numbers times 0.05). Quantised inputs are uniform over their integers. Exits
+// with 1 if a result's SQNR is below --min-sqnr or, with --exact, a bit
+// differs.
 #include "benchmarks/kernels/PeakRate.h"
 #include "dialects/cpu/CpuDialect.h"
 #include "dialects/ef/EfDialect.h"
+#include "dialects/ef/Quantized.h"
 #include "targets/cpu/Aliases.h"
 #include "targets/cpu/ObjectEmitter.h"
 #include "targets/cpu/PackWeights.h"
@@ -42,7 +45,8 @@ struct Settings {
   std::string inputFile, cpu = "host", saveObject;
   unsigned numThreads = 2, repeat = 5, seed = 1;
   double minSqnr = 90;
-  bool skipCheck = false, winograd = true, bf16 = false, printIr = false;
+  bool skipCheck = false, winograd = true, bf16 = false, printIr = false,
+       exact = false, largest = false;
 };
 } // namespace
 
@@ -72,12 +76,18 @@ static void parseSettings(int argc, char **argv) {
   static cl::opt<bool> winograd("winograd", cl::init(true),
                                 cl::desc("Allow Winograd (default: true)"));
   static cl::opt<bool> bf16("bf16", cl::desc("Pack weights as bf16"));
+  static cl::opt<bool> exact("exact",
+                             cl::desc("Fail where a bit differs from the "
+                                      "reference"));
+  static cl::opt<bool> largest(
+      "largest", cl::desc("Quantised inputs at their limit, weights 0.05"));
   static cl::opt<bool> printIr("print-ir", cl::desc("Print the kernels"));
   cl::ParseCommandLineOptions(argc, argv,
                               "times the CPU target's kernels on an ef module "
                               "and checks their results\n");
-  settings = {inputFile, cpu,       saveObject, numThreads, repeat, seed,
-              minSqnr,   skipCheck, winograd,   bf16,       printIr};
+  settings = {inputFile, cpu,     saveObject, numThreads, repeat,
+              seed,      minSqnr, skipCheck,  winograd,   bf16,
+              printIr,   exact,   largest};
 }
 
 static LogicalResult fail(const llvm::Twine &message) {
@@ -103,8 +113,15 @@ static ef::HostTensor randomTensor(RankedTensorType type,
                                    std::mt19937 &random) {
   ef::HostTensor tensor(type);
   std::normal_distribution<float> normal;
+  std::optional<ef::ActivationFormat> format = ef::getActivationFormat(type);
   for (int64_t i = 0; i < tensor.getNumElements(); ++i)
-    if (isa<FloatType>(type.getElementType()))
+    if (format && settings.largest)
+      tensor.setInt(i, format->limit);
+    else if (format)
+      tensor.setInt(i,
+                    static_cast<int64_t>(random() % (2 * format->limit + 1)) -
+                        format->limit);
+    else if (isa<FloatType>(type.getElementType()))
       tensor.setFloat(i, normal(random));
     else
       tensor.setInt(i, static_cast<int64_t>(random() % 2));
@@ -130,7 +147,7 @@ static llvm::Expected<std::string> makeWeights(func::FuncOp main) {
   std::mt19937 random(settings.seed);
   std::normal_distribution<float> normal(0, 0.05f);
   for (uint64_t i = 0; i < bytes; i += sizeof(float)) {
-    float value = normal(random);
+    float value = settings.largest ? 0.05f : normal(random);
     file.write(reinterpret_cast<const char *>(&value), sizeof(value));
   }
   return folder.str().str();
@@ -311,9 +328,10 @@ static LogicalResult compare(func::FuncOp original, func::FuncOp lowered,
   auto actual = lowered.getBody().front().getTerminator()->getOperands();
   for (auto [want, have] : llvm::zip_equal(expected, actual)) {
     double decibels = sqnr(values[want], runner.get(have));
-    llvm::outs() << llvm::formatv("SQNR {0:f1} dB (seed {1})\n", decibels,
-                                  settings.seed);
-    good &= decibels >= settings.minSqnr;
+    bool isEqual = values[want].getBytes() == runner.get(have).getBytes();
+    llvm::outs() << llvm::formatv("SQNR {0:f1} dB{1} (seed {2})\n", decibels,
+                                  isEqual ? ", equal" : "", settings.seed);
+    good &= settings.exact ? isEqual : decibels >= settings.minSqnr;
   }
   return success(good);
 }

@@ -40,8 +40,11 @@ def Cpu_PackOp : Cpu_Op<"pack", [Pure]> {
   let description = [{
     The operand is read as `taps` matrices B[K, N] (row-major strides given by `strides` = [tap, k, n], in elements). The result is
     [taps, ceil(N / panel), K, panel]: panels of `panel` columns, zero beyond N, so that the microkernel streams through it. All variants of a kernel share one packing.
+    With `pairs` two steps of K stand side by side, [taps, ceil(N / panel), ceil(K / 2), panel * 2], as products of 16-bit integers read them. A quantised
+    operand (its `quant.qcast` is done here, too) gives its integers.
   }];
-  let arguments = (ins AnyStaticShapeTensor:$input, I64Attr:$taps, I64Attr:$k, I64Attr:$n, DenseI64ArrayAttr:$strides, I64Attr:$panel);
+  let arguments = (ins AnyStaticShapeTensor:$input, I64Attr:$taps, I64Attr:$k, I64Attr:$n, DenseI64ArrayAttr:$strides, I64Attr:$panel,
+                       UnitAttr:$pairs);
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$input attr-dict `:` functional-type(operands, results)";
 }

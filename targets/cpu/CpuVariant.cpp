@@ -19,6 +19,7 @@ static CpuVariant x86v3() {
   variant.triple = kX86Triple;
   variant.cpu = "x86-64-v3";
   variant.runtimeFeatures = {"avx2", "fma", "f16c", "bmi2"};
+  variant.pairProduct = PairProduct::Madd256;
   return variant;
 }
 
@@ -34,6 +35,17 @@ static CpuVariant x86v4() {
   variant.lanes = 16;
   variant.tileRows = 14;
   variant.l2Bytes = 1 << 20;
+  variant.pairProduct = PairProduct::Madd512;
+  return variant;
+}
+
+/// As above with the dot products of int16.
+static CpuVariant x86v4Vnni() {
+  CpuVariant variant = x86v4();
+  variant.name = "x86-64-v4-vnni";
+  variant.features += ",+avx512vnni";
+  variant.runtimeFeatures.push_back("avx512vnni");
+  variant.pairProduct = PairProduct::Dot512;
   return variant;
 }
 
@@ -51,7 +63,11 @@ static CpuVariant neon(const char *cpu) {
 }
 
 static std::vector<CpuVariant> allVariants() {
-  return {x86v4(), x86v3(), neon("cortex-x4"), neon("cortex-a76"),
+  return {x86v4Vnni(),
+          x86v4(),
+          x86v3(),
+          neon("cortex-x4"),
+          neon("cortex-a76"),
           neon("generic-armv8")};
 }
 

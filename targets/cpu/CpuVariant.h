@@ -15,6 +15,14 @@ namespace efc::cpu {
 /// that one packing serves all of them.
 inline constexpr int64_t kPanelColumns = 16;
 
+/// How a machine multiplies pairs of int16 and adds both products to an int32.
+enum class PairProduct {
+  Widen,   ///< Widening multiply-adds on even and odd elements (AArch64).
+  Madd256, ///< vpmaddwd, vpaddd
+  Madd512, ///< the same with 16 lanes
+  Dot512,  ///< vpdpwssd (AVX-512 VNNI)
+};
+
 /// What a kernel generator needs to know of a machine.
 struct CpuVariant {
   std::string name;     ///< As in the artifact: "x86-64-v3".
@@ -29,6 +37,7 @@ struct CpuVariant {
   unsigned tileVectors = 2; ///< Vectors of the register block: tileRows x
                             ///< tileVectors accumulators.
   bool bf16Dot = false;     ///< avx512_bf16 or AArch64 bf16.
+  PairProduct pairProduct = PairProduct::Widen;
   unsigned l1Bytes = 32 << 10, l2Bytes = 512 << 10;
 };
 

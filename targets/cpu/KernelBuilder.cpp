@@ -230,6 +230,12 @@ ResultRange DispatchBuilder::launch(OpBuilder &main, const Launch &launch,
   auto dispatch = DispatchOp::create(
       main, launch.loc, launch.results, symbol, launch.inputs, launch.work,
       launch.scratch, launch.op, launch.macs, /*offsets=*/nullptr);
+  if (launch.accumulatorBound) {
+    dispatch->setAttr("accumulator_bound",
+                      main.getI64IntegerAttr(launch.accumulatorBound));
+    dispatch->setAttr("accumulator_chunk",
+                      main.getI64IntegerAttr(launch.accumulatorChunk));
+  }
   return dispatch.getResults();
 }
 

@@ -96,6 +96,9 @@ struct Launch {
   llvm::SmallVector<mlir::Value> inputs; ///< Tensors of @main.
   llvm::SmallVector<mlir::Type> results; ///< Tensor types.
   int64_t work = 1, scratch = 0, macs = 0;
+  /// For the report, of a product of integers: the proved bound of its sums,
+  /// and the steps of k that an int32 accumulator takes (0: all).
+  int64_t accumulatorBound = 0, accumulatorChunk = 0;
 };
 
 /// Adds launches to @main and kernels to the module; equal kernels are made

@@ -4,6 +4,7 @@
 #include "dialects/ef/WeightStore.h"
 #include "targets/cpu/Aliases.h"
 #include "targets/cpu/Passes.h"
+#include "targets/cpu/kernels/Accumulators.h"
 #include "targets/cpu/kernels/Kernels.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -36,7 +37,8 @@ static constexpr LowerFunction kGenerators[] = {
 /// evaluated when the artifact is written.
 static bool staysInMain(Operation *op) {
   return isa<ef::WeightOp, ef::ConstantOp, ef::ReshapeOp, func::ReturnOp,
-             DispatchOp, PackOp>(op) ||
+             PackOp>(op) ||
+         isLaunch(op) ||
          (op->getNumResults() == 1 &&
           ef::isConstantExpression(op->getResult(0)));
 }
@@ -92,7 +94,7 @@ static void separateOutputs(func::FuncOp main, DispatchBuilder &dispatches) {
   llvm::DenseSet<Value> taken;
   for (OpOperand &operand : terminator->getOpOperands()) {
     Value root = getAliasRoot(operand.get());
-    if (!root.getDefiningOp<DispatchOp>() || !taken.insert(root).second)
+    if (!isLaunch(root.getDefiningOp()) || !taken.insert(root).second)
       operand.set(emitCopy(operand.get(), builder, dispatches));
   }
 }
@@ -115,10 +117,13 @@ struct LowerToDispatches
       return signalPassFailure();
     }
     DispatchBuilder dispatches(module, variants->front());
+    auto modelDir = module->getAttrOfType<StringAttr>("ef.model_dir");
+    AccumulatorBounds bounds(modelDir ? modelDir.str() : ".");
+    KernelOptions kernels{winograd, bf16, &bounds};
     bool ok = true;
     for (Operation &op : llvm::make_early_inc_range(main.getBody().front()))
       if (!staysInMain(&op))
-        ok &= succeeded(lowerOperation(&op, dispatches, {winograd, bf16}));
+        ok &= succeeded(lowerOperation(&op, dispatches, kernels));
     if (!ok)
       return signalPassFailure();
     separateOutputs(main, dispatches);

@@ -2,6 +2,7 @@
 #include "targets/cpu/PackWeights.h"
 
 #include "dialects/cpu/CpuDialect.h"
+#include "targets/cpu/WeightIntegers.h"
 
 #include <cstring>
 
@@ -16,38 +17,61 @@ static uint16_t roundToBf16(uint32_t bits) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-/// Moves elements, converting each by `convert`; a template so that the inner
-/// loop is a plain typed copy.
+namespace {
+/// Where the elements of a packing come from and go to.
+struct PackIndex {
+  explicit PackIndex(PackOp pack)
+      : strides(pack.getStrides()), taps(pack.getTaps()), n(pack.getN()),
+        k(pack.getK()), panel(pack.getPanel()),
+        numPanels(llvm::divideCeil(n, panel)), depth(pack.getPairs() ? 2 : 1),
+        panelElements(llvm::alignTo(k, depth) * panel) {}
+
+  int64_t inPanel(int64_t step, int64_t column) const {
+    return (step / depth * panel + column) * depth + step % depth;
+  }
+
+  ArrayRef<int64_t> strides;
+  int64_t taps, n, k, panel, numPanels;
+  int64_t depth; ///< Steps of k side by side.
+  int64_t panelElements;
+};
+} // namespace
+
+/// Moves elements, converting each by `convert(element, column)`; a template so
+/// that the inner loop is a plain typed copy. All taps of a panel follow each
+/// other, because a filter's taps are neighbours in memory.
 template <typename From, typename To, typename Convert>
 static void packInto(PackOp pack, const From *from, To *to, Convert convert) {
-  ArrayRef<int64_t> strides = pack.getStrides();
-  int64_t panel = pack.getPanel(), n = pack.getN(), k = pack.getK();
-  int64_t numPanels = llvm::divideCeil(n, panel);
-  for (int64_t tap = 0; tap < static_cast<int64_t>(pack.getTaps()); ++tap)
-    for (int64_t p = 0; p < numPanels; ++p) {
-      int64_t columns = std::min(panel, n - p * panel);
-      const From *source = from + tap * strides[0] + p * panel * strides[2];
-      To *target = to + (tap * numPanels + p) * k * panel;
-      for (int64_t i = 0; i < k; ++i)
+  PackIndex index(pack);
+  for (int64_t p = 0; p < index.numPanels; ++p)
+    for (int64_t tap = 0; tap < index.taps; ++tap) {
+      int64_t first = p * index.panel;
+      int64_t columns = std::min(index.panel, index.n - first);
+      const From *source =
+          from + tap * index.strides[0] + first * index.strides[2];
+      To *target = to + (tap * index.numPanels + p) * index.panelElements;
+      for (int64_t i = 0; i < index.k; ++i) {
+        const From *row = source + i * index.strides[1];
+        To *place = target + index.inPanel(i, 0);
         for (int64_t j = 0; j < columns; ++j)
-          target[i * panel + j] =
-              convert(source[i * strides[1] + j * strides[2]]);
+          place[j * index.depth] =
+              convert(row[j * index.strides[2]], first + j);
+      }
     }
 }
 
 static void packGeneric(PackOp pack, const ef::HostTensor &from,
                         ef::HostTensor &to) {
-  ArrayRef<int64_t> strides = pack.getStrides();
-  int64_t panel = pack.getPanel(), n = pack.getN(), k = pack.getK();
-  int64_t numPanels = llvm::divideCeil(n, panel);
+  PackIndex index(pack);
   bool isFloat = isa<FloatType>(from.getElementType());
-  for (int64_t tap = 0; tap < static_cast<int64_t>(pack.getTaps()); ++tap)
-    for (int64_t column = 0; column < n; ++column)
-      for (int64_t i = 0; i < k; ++i) {
-        int64_t source =
-            tap * strides[0] + i * strides[1] + column * strides[2];
-        int64_t target = ((tap * numPanels + column / panel) * k + i) * panel +
-                         column % panel;
+  for (int64_t tap = 0; tap < index.taps; ++tap)
+    for (int64_t column = 0; column < index.n; ++column)
+      for (int64_t i = 0; i < index.k; ++i) {
+        int64_t source = tap * index.strides[0] + i * index.strides[1] +
+                         column * index.strides[2];
+        int64_t target = (tap * index.numPanels + column / index.panel) *
+                             index.panelElements +
+                         index.inPanel(i, column % index.panel);
         if (isFloat)
           to.setFloat(target, from.getFloat(source));
         else
@@ -55,17 +79,41 @@ static void packGeneric(PackOp pack, const ef::HostTensor &from,
       }
 }
 
+/// Quantises while it packs, so that no tensor of integers in the weight's own
+/// order is made.
+static void packQuantized(PackOp pack, const QuantizedWeight &weight,
+                          const ef::HostTensor &floats, ef::HostTensor &to) {
+  std::vector<float> aligned;
+  auto from = reinterpret_cast<const float *>(floats.getBytes().data());
+  if (reinterpret_cast<uintptr_t>(from) % alignof(float) != 0) {
+    aligned.resize(floats.getNumElements());
+    std::memcpy(aligned.data(), from, floats.getBytes().size());
+    from = aligned.data();
+  }
+  packInto(pack, from, reinterpret_cast<int8_t *>(to.getMutableBytes().data()),
+           [&](float w, int64_t column) {
+             return static_cast<int8_t>(
+                 quantizeWeight(w, weight.scales[column]));
+           });
+}
+
 llvm::Expected<ef::HostTensor>
 efc::cpu::evaluateConstant(Value value, ef::WeightStore &store) {
   auto pack = value.getDefiningOp<PackOp>();
   if (!pack)
     return store.evaluate(value);
-  llvm::Expected<ef::HostTensor> input =
-      evaluateConstant(pack.getInput(), store);
-  if (!input)
-    return input;
   auto type = cast<RankedTensorType>(pack.getResult().getType());
   ef::HostTensor result(type);
+  std::optional<QuantizedWeight> quantized =
+      matchQuantizedWeight(pack.getInput());
+  llvm::Expected<ef::HostTensor> input =
+      evaluateConstant(quantized ? quantized->floats : pack.getInput(), store);
+  if (!input)
+    return input;
+  if (quantized) {
+    packQuantized(pack, *quantized, *input, result);
+    return result;
+  }
   Type element = type.getElementType();
   const char *from = input->getBytes().data();
   char *to = result.getMutableBytes().data();
@@ -74,9 +122,10 @@ efc::cpu::evaluateConstant(Value value, ef::WeightStore &store) {
   auto words = reinterpret_cast<const uint32_t *>(from);
   if (isWord && element == input->getElementType())
     packInto(pack, words, reinterpret_cast<uint32_t *>(to),
-             [](uint32_t bits) { return bits; });
+             [](uint32_t bits, int64_t) { return bits; });
   else if (isWord && element.isBF16() && input->getElementType().isF32())
-    packInto(pack, words, reinterpret_cast<uint16_t *>(to), roundToBf16);
+    packInto(pack, words, reinterpret_cast<uint16_t *>(to),
+             [](uint32_t bits, int64_t) { return roundToBf16(bits); });
   else
     packGeneric(pack, *input, result);
   return result;

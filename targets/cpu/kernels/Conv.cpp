@@ -5,6 +5,7 @@
 
 #include "dialects/ef/WeightStore.h"
 #include "targets/cpu/kernels/Gemm.h"
+#include "targets/cpu/kernels/QuantizedOperands.h"
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -58,6 +59,10 @@ static std::optional<Conv2d> asConv2d(ef::ConvOp op, Value input,
   return conv;
 }
 
+PackSource efc::cpu::packSourceOf(const Conv2d &conv) {
+  return {conv.taps(), conv.c, conv.m, 1, conv.taps(), conv.c * conv.taps()};
+}
+
 static bool isMatrixProduct(const Conv2d &conv) {
   return conv.groups == 1 && conv.taps() == 1 && conv.strideH == 1 &&
          conv.strideW == 1 && conv.padTop == 0 && conv.padLeft == 0 &&
@@ -73,10 +78,7 @@ static Lowered lowerAsGemm(const KernelView &view, const Conv2d &conv,
   gemm.n = conv.m;
   gemm.k = conv.c;
   gemm.label = labelWith(view, conv.label);
-  PackSource source{1, gemm.k, gemm.n, 0, 1, gemm.k};
-  gemm.packed = ef::isConstantExpression(conv.filter)
-                    ? packConstant(conv.filter, source, main, options)
-                    : packDynamic(conv.filter, source, main, dispatches);
+  packOperand(gemm, conv.filter, packSourceOf(conv), main, dispatches, options);
   return emitGemm(view, main, dispatches, gemm);
 }
 
@@ -96,7 +98,7 @@ Lowered efc::cpu::lowerConv(const KernelView &view, OpBuilder &main,
     return lowerAsGemm(view, *conv, main, dispatches, options);
   if (conv->groups == 1) {
     bool constantFloats =
-        ef::isConstantExpression(filter) &&
+        ef::isConstantExpression(filter) && !getQuantized(input) &&
         getComputeType(getElementTypeOrSelf(input.getType())).isF32();
     if (options.winograd && constantFloats && isWinogradFaster(*conv))
       return lowerConvWinograd(view, *conv, main, dispatches, options);

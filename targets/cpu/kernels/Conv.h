@@ -5,6 +5,7 @@
 
 #include "targets/cpu/kernels/Epilogue.h"
 #include "targets/cpu/kernels/Kernels.h"
+#include "targets/cpu/kernels/Packing.h"
 
 namespace efc::cpu {
 
@@ -23,6 +24,9 @@ struct Conv2d {
   int64_t taps() const { return kernelH * kernelW; }
   int64_t macs() const { return n * outH * outW * m * (c / groups) * taps(); }
 };
+
+/// The filter of an ungrouped convolution as a matrix [c, m] a tap.
+PackSource packSourceOf(const Conv2d &conv);
 
 /// Implicit GEMM (ConvDirect.cpp): any stride, dilation and padding; groups
 /// = 1.

@@ -8,12 +8,16 @@
 //     filter's columns (its taps) and the channels
 //   epilogue
 //
+// Integer products sum chunks of these blocks (Accumulators.h).
+//
 // Filters stand as [tap][panel][channel][16] (cpu.pack). A filter row's block
 // of a panel (kernelW x channels x 16) stays in the L1 cache.
 #include "targets/cpu/kernels/Conv.h"
 #include "targets/cpu/kernels/EpilogueTile.h"
 #include "targets/cpu/kernels/Gemm.h"
+#include "targets/cpu/kernels/IntegerSums.h"
 #include "targets/cpu/kernels/Microkernel.h"
+#include "targets/cpu/kernels/QuantizedOperands.h"
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
 #include "dialects/ef/WeightStore.h"
@@ -72,6 +76,8 @@ struct DirectEmitter {
   const Epilogue &epilogue;
   const Microkernel &microkernel;
   Type inputStored, filterStored;
+  int64_t chunkBlocks; ///< Blocks that an int32 takes; 0: all.
+  size_t factorsInput; ///< Of quantised operands; 0: they are not.
 
   int64_t panels() const { return llvm::divideCeil(conv.m, kPanelColumns); }
   int64_t stripElements() const {
@@ -88,6 +94,17 @@ struct DirectEmitter {
   Value strip() { return b.pointer(b.scratch()); }
   Value accumulators() {
     return b.offsetPointer(strip(), b.index(stripBytes()), b.getI8Type());
+  }
+  /// Elements of a panel at one tap.
+  int64_t panelElements() const {
+    return microkernel.alignK(conv.c) * kPanelColumns;
+  }
+  /// The chunks' sums, behind the accumulators.
+  Value wideSums() {
+    return b.offsetPointer(
+        accumulators(),
+        b.index(blocking.rows * blocking.maxWidth * accumulatorStride()),
+        microkernel.accumulator());
   }
   Value max(Value x, int64_t y) {
     return arith::MaxSIOp::create(b, x, b.index(y));
@@ -131,28 +148,52 @@ struct DirectEmitter {
     });
   }
 
+  /// The number of a block of channels and a filter row in its chunk.
+  Value inChunk(Value filterRow, Value channel) {
+    Value block =
+        b.add(b.mul(b.divFloor(channel, blocking.channelBlock), conv.kernelH),
+              filterRow);
+    return chunkBlocks ? b.mod(block, chunkBlocks) : block;
+  }
+
+  /// After the last block of a chunk, its sums go where they cannot overflow.
+  void emitChunkEnd(Value filterRow, Value channel, Value rows) {
+    auto equals = [&](Value x, int64_t y) {
+      return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, b.index(y));
+    };
+    Value block =
+        b.add(b.mul(b.divFloor(channel, blocking.channelBlock), conv.kernelH),
+              filterRow);
+    int64_t blocks =
+        llvm::divideCeil(conv.c, blocking.channelBlock) * conv.kernelH;
+    Value isLast = arith::OrIOp::create(
+        b, equals(b.mod(block, chunkBlocks), chunkBlocks - 1),
+        equals(block, blocks - 1));
+    auto branch = scf::IfOp::create(b, isLast, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(&branch.getThenRegion().front());
+    Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, block,
+                                          b.index(chunkBlocks));
+    emitAddChunk(b, accumulators(), wideSums(),
+                 b.mul(rows, blocking.maxWidth * accumulatorStride()), isFirst);
+  }
+
   /// Filter row `filterRow`, channels [channel, channel + k), all panels of the
   /// group, all output rows.
   void emitProducts(Value packed, Value filterRow, Value channel, Value k,
                     Value numPanels, Value rows, Value width) {
-    Value isFirst =
-        arith::AndIOp::create(b,
-                              arith::CmpIOp::create(b, arith::CmpIPredicate::eq,
-                                                    filterRow, b.index(0)),
-                              arith::CmpIOp::create(b, arith::CmpIPredicate::eq,
-                                                    channel, b.index(0)));
     Product product;
-    product.accumulate = arith::XOrIOp::create(
-        b, isFirst, arith::ConstantOp::create(b, b.getBoolAttr(true)));
+    product.accumulate = arith::CmpIOp::create(
+        b, arith::CmpIPredicate::ne, inChunk(filterRow, channel), b.index(0));
     product.lda = b.index(conv.strideW * conv.c);
     product.aTap = b.index(conv.dilationW * conv.c);
-    product.bPanel = b.index(conv.c * kPanelColumns);
-    product.bTap = b.index(panels() * conv.c * kPanelColumns);
+    product.bPanel = b.index(panelElements());
+    product.bTap = b.index(panels() * panelElements());
     product.taps = b.index(conv.kernelW);
     product.k = k;
     product.ldc = b.index(accumulatorStride());
     Value tapOffset =
-        b.mul(filterRow, conv.kernelW * panels() * conv.c * kPanelColumns);
+        b.mul(filterRow, conv.kernelW * panels() * panelElements());
     Value panelBase = b.offsetPointer(
         packed, b.add(tapOffset, b.mul(channel, kPanelColumns)), filterStored);
     auto atRow = [&](Value row, Value panel, int64_t count) {
@@ -162,7 +203,7 @@ struct DirectEmitter {
       moved.a = b.offsetPointer(
           strip(), b.add(b.mul(stripRow, blocking.stripW * conv.c), channel),
           inputStored);
-      moved.b = b.offsetPointer(panelBase, b.mul(panel, conv.c * kPanelColumns),
+      moved.b = b.offsetPointer(panelBase, b.mul(panel, panelElements()),
                                 filterStored);
       Value place = b.add(b.mul(row, blocking.maxWidth * accumulatorStride()),
                           b.mul(panel, kPanelColumns));
@@ -186,11 +227,14 @@ struct DirectEmitter {
                  Value width, Value firstPanel, size_t firstInput) {
     b.loop(b.index(0), rows, 1, [&](Value row) {
       EpilogueTile tile;
+      tile.type =
+          chunkBlocks ? Type(b.getF64Type()) : microkernel.accumulator();
       tile.accumulators = b.offsetPointer(
-          accumulators(), b.mul(row, blocking.maxWidth * accumulatorStride()),
-          microkernel.accumulator());
+          chunkBlocks ? wideSums() : accumulators(),
+          b.mul(row, blocking.maxWidth * accumulatorStride()), tile.type);
+      if (factorsInput)
+        tile.factors = b.pointer(b.input(factorsInput));
       tile.stride = b.index(accumulatorStride());
-      tile.type = microkernel.accumulator();
       Value outRow = b.add(b.mul(image, conv.outH), b.add(firstOutY, row));
       tile.firstRow = b.add(b.mul(outRow, conv.outW), firstOutX);
       tile.rows = width;
@@ -221,20 +265,34 @@ struct DirectEmitter {
     Value firstPanel = b.mul(group, blocking.groupPanels);
     Value numPanels = b.min(b.index(blocking.groupPanels),
                             b.sub(b.index(panels()), firstPanel));
-    Value packed = b.offsetPointer(b.pointer(b.input(1)),
-                                   b.mul(firstPanel, conv.c * kPanelColumns),
-                                   filterStored);
+    Value packed =
+        b.offsetPointer(b.pointer(b.input(1)),
+                        b.mul(firstPanel, panelElements()), filterStored);
     b.loop(0, conv.c, blocking.channelBlock, [&](Value channel) {
       Value k = b.min(b.index(blocking.channelBlock),
                       b.sub(b.index(conv.c), channel));
       b.loop(0, conv.kernelH, 1, [&](Value filterRow) {
         emitProducts(packed, filterRow, channel, k, numPanels, rows, width);
+        if (chunkBlocks)
+          emitChunkEnd(filterRow, channel, rows);
       });
     });
     emitStore(image, firstOutY, firstOutX, rows, width, firstPanel, 2);
   }
 };
 } // namespace
+
+static Microkernel chooseMicrokernel(const KernelView &view, Value input,
+                                     Value packed,
+                                     DispatchBuilder &dispatches) {
+  Type filterElement = getElementTypeOrSelf(packed.getType());
+  if (getQuantized(input))
+    return Microkernel::pairs(dispatches, filterElement);
+  return Microkernel(dispatches, getElementTypeOrSelf(input.getType()),
+                     filterElement,
+                     getComputeType(getElementTypeOrSelf(
+                         view.anchor->getResult(0).getType())));
+}
 
 Lowered efc::cpu::lowerConvDirect(const KernelView &view, const Conv2d &conv,
                                   OpBuilder &main, DispatchBuilder &dispatches,
@@ -247,32 +305,50 @@ Lowered efc::cpu::lowerConvDirect(const KernelView &view, const Conv2d &conv,
         view.root->emitError("the CPU target does not gate convolutions; "
                              "compile without fusing '")
         << view.label() << "'");
-  PackSource source{conv.taps(), conv.c,      conv.m,
-                    1,           conv.taps(), conv.c * conv.taps()};
+  PackSource source = packSourceOf(conv);
+  Blocking blocking(conv);
+  Value factors;
+  Accumulation accumulation;
+  if (getQuantized(conv.input)) {
+    SummationOrder order{conv.filter, source, blocking.channelBlock,
+                         conv.kernelW, getLimit(conv.input.getType())};
+    std::optional<Accumulation> proved;
+    if (isPairWeight(conv.filter))
+      proved = options.bounds->prove(order);
+    if (!proved)
+      return lowerConvGeneric(view, main, dispatches);
+    accumulation = *proved;
+    factors =
+        createChannelFactors(main, view.root->getLoc(), conv.input.getType(),
+                             conv.filter.getType(), conv.m, conv.m);
+  }
   Value packed = ef::isConstantExpression(conv.filter)
                      ? packConstant(conv.filter, source, main, options)
                      : packDynamic(conv.filter, source, main, dispatches);
-  Type inputElement = getElementTypeOrSelf(conv.input.getType()),
-       filterElement = getElementTypeOrSelf(packed.getType());
-  Type acc =
-      getComputeType(getElementTypeOrSelf(view.anchor->getResult(0).getType()));
-  Microkernel microkernel(dispatches, inputElement, filterElement, acc);
-  Blocking blocking(conv);
+  Microkernel microkernel =
+      chooseMicrokernel(view, conv.input, packed, dispatches);
+  Type inputStored = getStorageType(getElementTypeOrSelf(conv.input.getType())),
+       filterStored = getStorageType(getElementTypeOrSelf(packed.getType()));
 
   Launch launch{view.root->getLoc(),         "conv",
                 labelWith(view, conv.label), view.key(),
                 {conv.input, packed},        {}};
   epilogue.collectInputs(launch.inputs);
+  if (factors)
+    launch.inputs.push_back(factors);
   llvm::append_range(launch.results, view.root->getResultTypes());
+  setAccumulation(launch, accumulation, blocking.channelBlock * conv.kernelW);
   launch.work =
       conv.n * blocking.rowBlocks * blocking.segments * blocking.groups;
-  int64_t stripBytes = llvm::alignTo(
-      blocking.stripH * blocking.stripW * conv.c *
-          getStorageType(inputElement).getIntOrFloatBitWidth() / 8,
-      64);
+  int64_t stripBytes =
+      llvm::alignTo(blocking.stripH * blocking.stripW * conv.c *
+                        inputStored.getIntOrFloatBitWidth() / 8,
+                    64);
+  int64_t sumBytes = microkernel.accumulatorBytes() +
+                     (accumulation.chunkBlocks ? sizeof(double) : 0);
   launch.scratch = stripBytes + blocking.rows * blocking.maxWidth *
                                     blocking.groupPanels * kPanelColumns *
-                                    microkernel.accumulatorBytes();
+                                    sumBytes;
   launch.macs = conv.macs();
   ResultRange results = dispatches.launch(main, launch, [&](KernelBuilder &b) {
     DirectEmitter emitter{b,
@@ -280,8 +356,10 @@ Lowered efc::cpu::lowerConvDirect(const KernelView &view, const Conv2d &conv,
                           blocking,
                           epilogue,
                           microkernel,
-                          getStorageType(inputElement),
-                          getStorageType(filterElement)};
+                          inputStored,
+                          filterStored,
+                          accumulation.chunkBlocks,
+                          factors ? launch.inputs.size() - 1 : 0};
     b.forEachWorkItem([&](Value item) { emitter.emitItem(item); });
   });
   return FailureOr<SmallVector<Value>>(SmallVector<Value>(results));

@@ -3,6 +3,8 @@
 #include "targets/cpu/kernels/ConvGeneric.h"
 
 #include "targets/cpu/kernels/Gemm.h"
+#include "targets/cpu/kernels/IntegerSums.h"
+#include "targets/cpu/kernels/QuantizedOperands.h"
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -25,6 +27,7 @@ struct GenericEmitter {
   const GenericConv &conv;
   const Epilogue &epilogue;
   Type inputElement, filterElement, acc;
+  size_t factorsInput; ///< Of quantised operands; 0: they are not.
 
   size_t spatial() const { return conv.strides.size(); }
   size_t channelDimension() const {
@@ -82,12 +85,12 @@ struct GenericEmitter {
             exact ? arith::AndIOp::create(b, ok, exact).getResult() : ok};
   }
 
-  Value loadAs(Value memref, Value offset, Type element) {
+  Value loadAs(Value memref, Value offset, Type element, Type computed) {
     Type stored = getStorageType(element);
     Value loaded =
         b.load(b.offsetPointer(b.pointer(memref), offset, stored), stored);
     return emitCast(b, toCompute(b, loaded, element), getComputeType(element),
-                    acc);
+                    computed);
   }
 
   Value multiplyAdd(Value x, Value y, Value sum) {
@@ -133,11 +136,12 @@ struct GenericEmitter {
               ? SmallVector<Value>{channel, b.mod(outChannel, outputs)}
               : SmallVector<Value>{outChannel, i};
       filterPlace.append(taps);
-      return multiplyAdd(
-          loadAs(b.input(0), linearIndex(place, conv.inputShape), inputElement),
-          loadAs(b.input(1), linearIndex(filterPlace, conv.filterShape),
-                 filterElement),
-          partial);
+      return multiplyAdd(loadAs(b.input(0), linearIndex(place, conv.inputShape),
+                                inputElement, acc),
+                         loadAs(b.input(1),
+                                linearIndex(filterPlace, conv.filterShape),
+                                filterElement, acc),
+                         partial);
     });
     scf::YieldOp::create(b, total);
     b.setInsertionPointToStart(&branch.getElseRegion().front());
@@ -155,6 +159,11 @@ struct GenericEmitter {
           forLoop(product(kernel()), zero, [&](Value tap, Value partial) {
             return emitTap(partial, out, tap);
           });
+      if (factorsInput)
+        sum =
+            emitScaledSum(b, sum,
+                          loadAs(b.input(factorsInput), out[channelDimension()],
+                                 b.getF32Type(), b.getF32Type()));
       epilogue.emitStore(b, 2, sum, nullptr, row, column, 1);
     });
   }
@@ -181,19 +190,31 @@ Lowered efc::cpu::emitGenericConv(const KernelView &view,
       {conv.input, conv.filter},
       {}};
   epilogue.collectInputs(launch.inputs);
+  Type inputElement = getElementTypeOrSelf(conv.input.getType()),
+       filterElement = getElementTypeOrSelf(conv.filter.getType());
+  Type acc =
+      getComputeType(getElementTypeOrSelf(view.anchor->getResult(0).getType()));
+  size_t factorsInput = 0;
+  if (getQuantized(conv.input)) {
+    // Integers as they stand in memory, in sums that no K can overflow.
+    int64_t channels =
+        conv.resultShape[conv.channelsLast ? conv.resultShape.size() - 1 : 1];
+    factorsInput = launch.inputs.size();
+    launch.inputs.push_back(
+        createChannelFactors(main, view.root->getLoc(), conv.input.getType(),
+                             conv.filter.getType(), channels, channels));
+    inputElement = getStorageType(inputElement);
+    filterElement = getStorageType(filterElement);
+    acc = main.getI64Type();
+  }
   llvm::append_range(launch.results, view.root->getResultTypes());
   launch.work =
       product(conv.resultShape) / std::max<int64_t>(conv.resultShape.back(), 1);
   int64_t moved = product(conv.transposed ? conv.inputShape : conv.resultShape);
   launch.macs = moved * product(ArrayRef(conv.filterShape).drop_front());
   ResultRange results = dispatches.launch(main, launch, [&](KernelBuilder &b) {
-    GenericEmitter emitter{b,
-                           conv,
-                           epilogue,
-                           getElementTypeOrSelf(conv.input.getType()),
-                           getElementTypeOrSelf(conv.filter.getType()),
-                           getComputeType(getElementTypeOrSelf(
-                               view.anchor->getResult(0).getType()))};
+    GenericEmitter emitter{
+        b, conv, epilogue, inputElement, filterElement, acc, factorsInput};
     b.forEachWorkItem([&](Value item) { emitter.emitItem(item); });
   });
   return FailureOr<SmallVector<Value>>(SmallVector<Value>(results));

@@ -443,9 +443,7 @@ Lowered efc::cpu::lowerConvWinograd(const KernelView &view, const Conv2d &conv,
     return FailureOr<SmallVector<Value>>(failure());
   if (epilogue.isGated())
     return lowerConvDirect(view, conv, main, dispatches, options);
-  PackSource source{conv.taps(), conv.c,      conv.m,
-                    1,           conv.taps(), conv.c * conv.taps()};
-  Value packed = packConstant(conv.filter, source, main, options);
+  Value packed = packConstant(conv.filter, packSourceOf(conv), main, options);
   Type inputElement = getElementTypeOrSelf(conv.input.getType()),
        filterElement = getElementTypeOrSelf(packed.getType());
   Type f32 = main.getF32Type();

@@ -1,23 +1,40 @@
 // See EpilogueTile.h.
 #include "targets/cpu/kernels/EpilogueTile.h"
 
+#include "targets/cpu/kernels/IntegerSums.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 using namespace efc::cpu;
 
+/// Accumulators at `offset` as the epilogue takes them; `column` is the first
+/// one's of the anchor's result.
+static Value loadSum(KernelBuilder &b, const EpilogueTile &tile,
+                     Value accumulators, Value offset, Value column,
+                     int64_t lanes) {
+  auto load = [&](Value pointer, Value place, Type element) {
+    Type type = lanes == 1 ? element : VectorType::get({lanes}, element);
+    return b.load(b.offsetPointer(pointer, place, element), type);
+  };
+  Value sum = load(accumulators, offset, tile.type);
+  if (!tile.factors)
+    return sum;
+  return emitScaledSum(b, sum, load(tile.factors, column, b.getF32Type()));
+}
+
 static void emitAt(KernelBuilder &b, const Epilogue &epilogue,
                    size_t firstInput, const EpilogueTile &tile, Value row,
                    Value column, int64_t lanes) {
   Value offset = b.add(b.mul(row, tile.stride), column);
-  Type type = lanes == 1 ? tile.type : VectorType::get({lanes}, tile.type);
+  Value resultColumn = b.add(tile.firstColumn, column), gate;
   Value value =
-      b.load(b.offsetPointer(tile.accumulators, offset, tile.type), type);
-  Value gate = tile.gate
-                   ? b.load(b.offsetPointer(tile.gate, offset, tile.type), type)
-                   : Value();
+      loadSum(b, tile, tile.accumulators, offset, resultColumn, lanes);
+  if (tile.gate)
+    gate = loadSum(b, tile, tile.gate, offset,
+                   b.add(resultColumn, tile.totalColumns), lanes);
   epilogue.emitStore(b, firstInput, value, gate, b.add(tile.firstRow, row),
-                     b.add(tile.firstColumn, column), lanes);
+                     resultColumn, lanes);
 }
 
 void efc::cpu::emitEpilogueTile(KernelBuilder &b, const Epilogue &epilogue,

@@ -18,7 +18,11 @@ struct EpilogueTile {
   int64_t columns = 0; ///< Of the tile, a multiple of kPanelColumns; those at
                        ///< and beyond `totalColumns` are padding.
   int64_t totalColumns =
-      0; ///< Of the result (half of the anchor's with a gate).
+      0;               ///< Of the result (half of the anchor's with a gate).
+  mlir::Value factors; ///< Exact integer sums are turned into f32 with these
+                       ///< (!llvm.ptr to f32, one a column of the anchor's
+                       ///< result, the gates' behind the values'); null:
+                       ///< the accumulators are values as they are.
   int64_t validColumns =
       0; ///< If not 0: those of the tile that are stored, wherever it stands.
 };

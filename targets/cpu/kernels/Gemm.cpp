@@ -16,14 +16,15 @@
 // the variant: all share one schedule.
 #include "targets/cpu/kernels/Gemm.h"
 
-#include "dialects/cpu/CpuDialect.h"
 #include "dialects/ef/WeightStore.h"
 #include "targets/cpu/kernels/EpilogueTile.h"
+#include "targets/cpu/kernels/IntegerSums.h"
 #include "targets/cpu/kernels/Microkernel.h"
+#include "targets/cpu/kernels/QuantizedOperands.h"
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "llvm/Support/FormatVariadic.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace efc;
@@ -63,96 +64,6 @@ std::string efc::cpu::labelWith(const KernelView &view, StringRef anchorLabel) {
 }
 
 //===----------------------------------------------------------------------===//
-// Packing
-//===----------------------------------------------------------------------===//
-
-static RankedTensorType packedType(const PackSource &source, Type element) {
-  return RankedTensorType::get(
-      {source.taps, int64_t(llvm::divideCeil(source.n, kPanelColumns)),
-       source.k, kPanelColumns},
-      element);
-}
-
-Value efc::cpu::packConstant(Value weight, const PackSource &source,
-                             OpBuilder &main, const KernelOptions &options) {
-  Type element = cast<RankedTensorType>(weight.getType()).getElementType();
-  if (options.bf16 && element.isF32())
-    element = main.getBF16Type();
-  return PackOp::create(main, weight.getLoc(), packedType(source, element),
-                        weight, source.taps, source.k, source.n,
-                        main.getDenseI64ArrayAttr(
-                            {source.tapStride, source.kStride, source.nStride}),
-                        kPanelColumns);
-}
-
-void efc::cpu::emitPackPanel(KernelBuilder &b, Value from, Value to,
-                             Value panel, const PackSource &source,
-                             Type stored) {
-  auto lanes = [&](Value k, Value firstColumn) {
-    Value fromRow = b.offsetPointer(from, b.mul(k, source.kStride), stored);
-    Value toRow = b.offsetPointer(to, b.mul(k, kPanelColumns), stored);
-    auto copyColumns = [&](Value columns) {
-      b.loop(b.index(0), columns, 1, [&](Value column) {
-        Value place = b.offsetPointer(
-            fromRow, b.mul(b.add(firstColumn, column), source.nStride), stored);
-        b.store(b.load(place, stored), b.offsetPointer(toRow, column, stored));
-      });
-    };
-    if (source.n % kPanelColumns != 0) {
-      Value columns =
-          b.min(b.index(kPanelColumns), b.sub(b.index(source.n), firstColumn));
-      copyColumns(columns);
-      Value zero = arith::ConstantOp::create(b, b.getZeroAttr(stored));
-      b.loop(columns, b.index(kPanelColumns), 1, [&](Value column) {
-        b.store(zero, b.offsetPointer(toRow, column, stored));
-      });
-    } else if (source.nStride == 1) {
-      VectorType row = VectorType::get({kPanelColumns}, stored);
-      b.store(b.load(b.offsetPointer(fromRow, firstColumn, stored), row),
-              toRow);
-    } else {
-      copyColumns(b.index(kPanelColumns));
-    }
-  };
-  Value firstColumn = b.mul(panel, kPanelColumns);
-  b.loop(0, source.k, 1, [&](Value k) { lanes(k, firstColumn); });
-}
-
-Value efc::cpu::packDynamic(Value tensor, const PackSource &source,
-                            OpBuilder &main, DispatchBuilder &dispatches) {
-  Type element = cast<RankedTensorType>(tensor.getType()).getElementType(),
-       stored = getStorageType(element);
-  RankedTensorType type = packedType(source, element);
-  int64_t panels = type.getDimSize(1);
-  std::string key =
-      llvm::formatv("{0},{1},{2},{3},{4},{5}", source.taps, source.k, source.n,
-                    source.tapStride, source.kStride, source.nStride);
-  Launch launch{main.getInsertionPoint()->getLoc(),
-                "pack",
-                "pack",
-                key,
-                {tensor},
-                {type}};
-  launch.work = source.taps * panels;
-  return dispatches
-      .launch(
-          main, launch,
-          [&](KernelBuilder &b) {
-            Value from = b.pointer(b.input(0)), to = b.pointer(b.result(0));
-            b.forEachWorkItem([&](Value item) {
-              Value tap = b.divFloor(item, panels), panel = b.mod(item, panels);
-              emitPackPanel(
-                  b,
-                  b.offsetPointer(from, b.mul(tap, source.tapStride), stored),
-                  b.offsetPointer(to, b.mul(item, source.k * kPanelColumns),
-                                  stored),
-                  panel, source, stored);
-            });
-          })
-      .front();
-}
-
-//===----------------------------------------------------------------------===//
 // The product
 //===----------------------------------------------------------------------===//
 
@@ -173,6 +84,12 @@ Value efc::cpu::emitBatchOffset(KernelBuilder &b, Value batch,
   return offset;
 }
 
+/// Steps of k in a block; all blocks but the last are whole.
+static int64_t blockOfK(int64_t k) {
+  int64_t blocks = std::max<int64_t>(1, llvm::divideCeil(k, kMaxKBlock));
+  return std::max<int64_t>(4, llvm::alignTo(llvm::divideCeil(k, blocks), 4));
+}
+
 namespace {
 /// How the product is cut; see the top of the file.
 struct Blocking {
@@ -187,9 +104,7 @@ struct Blocking {
     rowBlocks = std::max<int64_t>(1, (m + kRowBlock / 2 - 1) / kRowBlock);
     lastRows = m - (rowBlocks - 1) * kRowBlock;
     maxRows = std::max(lastRows, rowBlocks > 1 ? kRowBlock : 0);
-    kBlocks = std::max<int64_t>(1, llvm::divideCeil(k, kMaxKBlock));
-    kBlock =
-        std::max<int64_t>(4, llvm::alignTo(llvm::divideCeil(k, kBlocks), 4));
+    kBlock = blockOfK(k);
     kBlocks = std::max<int64_t>(1, llvm::divideCeil(k, kBlock));
     panels = std::max<int64_t>(1, panels);
     groups = llvm::divideCeil(panels, kMaxGroupPanels);
@@ -211,6 +126,7 @@ struct GemmEmitter {
   Type aStored, bStored;
   int64_t resultColumns;
   bool gated;
+  size_t factorsInput; ///< Of quantised operands.
 
   int64_t panels() const { return llvm::divideCeil(gemm.n, kPanelColumns); }
   int64_t resultPanels() const {
@@ -222,25 +138,80 @@ struct GemmEmitter {
     return blocking.maxRows * blocking.stepPanels * kPanelColumns;
   }
 
+  /// Elements of one panel of B.
+  int64_t panelElements() const {
+    return microkernel.alignK(gemm.k) * kPanelColumns;
+  }
+
+  bool isChunked() const { return gemm.accumulation.chunkBlocks != 0; }
+
+  /// The chunks' sums, behind all accumulators.
+  Value wideSums() {
+    int64_t sums = gateOffset() * (gated ? 2 : 1);
+    return b.offsetPointer(b.pointer(b.scratch()), b.index(sums),
+                           microkernel.accumulator());
+  }
+
   void emitProducts(Value a, Value packed, Value rows, Value panel,
                     Value numPanels, Value firstK, Value k, Value accumulate) {
     Product product;
     product.a = b.offsetPointer(a, firstK, aStored);
     product.lda = b.index(gemm.k);
-    product.bPanel = b.index(gemm.k * kPanelColumns);
+    product.bPanel = b.index(panelElements());
     product.ldc = b.index(blocking.stepPanels * kPanelColumns);
     product.k = k;
     product.accumulate = accumulate;
     for (int part = 0; part <= int(gated); ++part) {
       Value first = part ? b.add(panel, resultPanels()) : panel;
-      Value offset = b.add(b.mul(first, gemm.k * kPanelColumns),
-                           b.mul(firstK, kPanelColumns));
+      Value offset =
+          b.add(b.mul(first, panelElements()), b.mul(firstK, kPanelColumns));
       product.b = b.offsetPointer(packed, offset, bStored);
       product.c =
           b.offsetPointer(b.pointer(b.scratch()), b.index(part * gateOffset()),
                           microkernel.accumulator());
       microkernel.emit(b, product, rows, blocking.lastRows % kRowGranule,
                        numPanels);
+    }
+  }
+
+  static Value equals(KernelBuilder &b, Value x, int64_t y) {
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, b.index(y));
+  }
+
+  /// The products of a block of K, added to those of its chunk.
+  void emitBlock(Value a, Value packed, Value rows, Value panel,
+                 Value numPanels, Value firstK) {
+    Value k = gemm.k % blocking.kBlock ? b.min(b.index(blocking.kBlock),
+                                               b.sub(b.index(gemm.k), firstK))
+                                       : b.index(blocking.kBlock);
+    Value inChunk = firstK;
+    if (isChunked())
+      inChunk = b.mod(firstK, gemm.accumulation.chunkBlocks * blocking.kBlock);
+    Value accumulate =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::ne, inChunk, b.index(0));
+    emitProducts(a, packed, rows, panel, numPanels, firstK, k, accumulate);
+    if (isChunked())
+      emitChunkEnd(rows, firstK, inChunk);
+  }
+
+  /// After the last block of a chunk, its sums go where they cannot overflow.
+  void emitChunkEnd(Value rows, Value firstK, Value inChunk) {
+    int64_t chunk = gemm.accumulation.chunkBlocks * blocking.kBlock;
+    Value isLast = arith::OrIOp::create(
+        b, equals(b, inChunk, chunk - blocking.kBlock),
+        equals(b, firstK, (blocking.kBlocks - 1) * blocking.kBlock));
+    auto branch = scf::IfOp::create(b, isLast, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(&branch.getThenRegion().front());
+    Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, firstK,
+                                          b.index(chunk));
+    for (int part = 0; part <= int(gated); ++part) {
+      Value offset = b.index(part * gateOffset());
+      emitAddChunk(b,
+                   b.offsetPointer(b.pointer(b.scratch()), offset,
+                                   microkernel.accumulator()),
+                   b.offsetPointer(wideSums(), offset, b.getF64Type()),
+                   b.mul(rows, blocking.stepPanels * kPanelColumns), isFirst);
     }
   }
 
@@ -252,21 +223,17 @@ struct GemmEmitter {
                    b.index(gemm.k), nullptr);
     else
       b.loop(0, gemm.k, blocking.kBlock, [&](Value firstK) {
-        Value k = gemm.k % blocking.kBlock
-                      ? b.min(b.index(blocking.kBlock),
-                              b.sub(b.index(gemm.k), firstK))
-                      : b.index(blocking.kBlock);
-        Value accumulate = arith::CmpIOp::create(b, arith::CmpIPredicate::ne,
-                                                 firstK, b.index(0));
-        emitProducts(a, packed, rows, panel, numPanels, firstK, k, accumulate);
+        emitBlock(a, packed, rows, panel, numPanels, firstK);
       });
     EpilogueTile tile;
-    tile.accumulators = b.pointer(b.scratch());
+    tile.type = isChunked() ? Type(b.getF64Type()) : microkernel.accumulator();
+    tile.accumulators = isChunked() ? wideSums() : b.pointer(b.scratch());
     if (gated)
-      tile.gate = b.offsetPointer(tile.accumulators, b.index(gateOffset()),
-                                  microkernel.accumulator());
+      tile.gate =
+          b.offsetPointer(tile.accumulators, b.index(gateOffset()), tile.type);
+    if (gemm.factors)
+      tile.factors = b.pointer(b.input(factorsInput));
     tile.stride = b.index(blocking.stepPanels * kPanelColumns);
-    tile.type = microkernel.accumulator();
     tile.firstRow = firstRow;
     tile.rows = rows;
     tile.firstColumn = b.mul(panel, kPanelColumns);
@@ -293,7 +260,7 @@ struct GemmEmitter {
                           b.mul(firstRow, gemm.k));
     Value a = b.offsetPointer(b.pointer(b.input(0)), aOffset, aStored);
     Value bOffset = emitBatchOffset(b, batch, gemm.batchShape, gemm.bBatchShape,
-                                    panels() * gemm.k * kPanelColumns);
+                                    panels() * panelElements());
     Value packed = b.offsetPointer(b.pointer(b.input(1)), bOffset, bStored);
     Value resultRow = b.add(b.mul(batch, gemm.m), firstRow);
     Value firstPanel = b.mul(group, blocking.groupPanels);
@@ -308,6 +275,44 @@ struct GemmEmitter {
   }
 };
 } // namespace
+
+static Type storageOf(Value tensor) {
+  return getStorageType(getElementTypeOrSelf(tensor.getType()));
+}
+
+/// Integers with the width that their exact sums need.
+static Microkernel chooseMicrokernel(const KernelView &view, const Gemm &gemm,
+                                     DispatchBuilder &dispatches) {
+  Type a = getElementTypeOrSelf(gemm.a.getType()),
+       b = getElementTypeOrSelf(gemm.packed.getType());
+  if (!gemm.factors)
+    return Microkernel(dispatches, a, b,
+                       getComputeType(getElementTypeOrSelf(
+                           view.anchor->getResult(0).getType())));
+  if (b.isInteger(8))
+    return Microkernel::pairs(dispatches, b);
+  return Microkernel(dispatches, getStorageType(a), b,
+                     IntegerType::get(a.getContext(), 64));
+}
+
+void efc::cpu::packOperand(Gemm &gemm, Value weight, const PackSource &source,
+                           OpBuilder &main, DispatchBuilder &dispatches,
+                           const KernelOptions &options) {
+  gemm.packed = ef::isConstantExpression(weight)
+                    ? packConstant(weight, source, main, options)
+                    : packDynamic(weight, source, main, dispatches);
+  if (!getQuantized(gemm.a))
+    return;
+  gemm.factors = createChannelFactors(main, weight.getLoc(), gemm.a.getType(),
+                                      weight.getType(), gemm.n, gemm.n);
+  if (!isPairWeight(weight))
+    return;
+  SummationOrder order{weight, source, blockOfK(gemm.k), 1,
+                       getLimit(gemm.a.getType())};
+  std::optional<Accumulation> proved = options.bounds->prove(order);
+  assert(proved && "a block of 320 products always fits");
+  gemm.accumulation = *proved;
+}
 
 Lowered efc::cpu::emitGemm(const KernelView &view, OpBuilder &main,
                            DispatchBuilder &dispatches, const Gemm &gemm) {
@@ -325,21 +330,20 @@ Lowered efc::cpu::emitGemm(const KernelView &view, OpBuilder &main,
         << "; compile without fusing '" << view.label() << "'");
   Blocking blocking(batch, gemm.m, llvm::divideCeil(columns, kPanelColumns),
                     gemm.k);
-  Type aElement = cast<RankedTensorType>(gemm.a.getType()).getElementType();
-  Type bElement =
-      cast<RankedTensorType>(gemm.packed.getType()).getElementType();
-  Type acc =
-      getComputeType(cast<RankedTensorType>(view.anchor->getResult(0).getType())
-                         .getElementType());
-  Microkernel microkernel(dispatches, aElement, bElement, acc);
+  Microkernel microkernel = chooseMicrokernel(view, gemm, dispatches);
 
   Launch launch{view.root->getLoc(),   "matmul", gemm.label, view.key(),
                 {gemm.a, gemm.packed}, {}};
   epilogue.collectInputs(launch.inputs);
+  if (gemm.factors)
+    launch.inputs.push_back(gemm.factors);
+  setAccumulation(launch, gemm.accumulation, blocking.kBlock);
   llvm::append_range(launch.results, view.root->getResultTypes());
   launch.work = batch * blocking.rowBlocks * blocking.groups;
   launch.scratch = blocking.maxRows * blocking.stepPanels * kPanelColumns *
-                   microkernel.accumulatorBytes() * (gated ? 2 : 1);
+                   (microkernel.accumulatorBytes() +
+                    (gemm.accumulation.chunkBlocks ? sizeof(double) : 0)) *
+                   (gated ? 2 : 1);
   launch.macs = batch * gemm.m * gemm.n * gemm.k;
   ResultRange results = dispatches.launch(main, launch, [&](KernelBuilder &b) {
     GemmEmitter emitter{b,
@@ -347,10 +351,11 @@ Lowered efc::cpu::emitGemm(const KernelView &view, OpBuilder &main,
                         epilogue,
                         microkernel,
                         blocking,
-                        getStorageType(aElement),
-                        getStorageType(bElement),
+                        storageOf(gemm.a),
+                        storageOf(gemm.packed),
                         columns,
-                        gated};
+                        gated,
+                        launch.inputs.size() - 1};
     b.forEachWorkItem([&](Value item) { emitter.emitItem(item); });
   });
   return FailureOr<SmallVector<Value>>(SmallVector<Value>(results));
@@ -423,9 +428,7 @@ Lowered efc::cpu::lowerMatmul(const KernelView &view, OpBuilder &main,
     source.kStride = 1;
     source.nStride = gemm.k;
   }
-  gemm.packed = ef::isConstantExpression(rhs)
-                    ? packConstant(rhs, source, main, options)
-                    : packDynamic(rhs, source, main, dispatches);
+  packOperand(gemm, rhs, source, main, dispatches, options);
   // One matrix on the right: the batch is just more rows.
   if (source.taps == 1 &&
       product(gemm.aBatchShape) == product(gemm.batchShape)) {

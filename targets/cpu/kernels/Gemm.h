@@ -3,8 +3,10 @@
 #ifndef EFC_TARGETS_CPU_KERNELS_GEMM_H
 #define EFC_TARGETS_CPU_KERNELS_GEMM_H
 
+#include "targets/cpu/kernels/Accumulators.h"
 #include "targets/cpu/kernels/Epilogue.h"
 #include "targets/cpu/kernels/Kernels.h"
+#include "targets/cpu/kernels/Packing.h"
 
 namespace efc::cpu {
 
@@ -16,27 +18,18 @@ struct Gemm {
   mlir::Value a;      ///< Tensor of @main, row-major [aBatchShape, m, k].
   mlir::Value packed; ///< [product of bBatchShape, ceil(n / 16), k, 16].
   std::string label;  ///< Launch::op.
+  // Of quantised operands:
+  mlir::Value factors; ///< createChannelFactors; null: no quantised operands.
+  Accumulation accumulation;
 };
 Lowered emitGemm(const KernelView &view, mlir::OpBuilder &main,
                  DispatchBuilder &dispatches, const Gemm &gemm);
 
-/// How a tensor holds the matrices B[tap, k, n]; strides in elements.
-struct PackSource {
-  int64_t taps = 1, k = 0, n = 0;
-  int64_t tapStride = 0, kStride = 0, nStride = 0;
-};
-/// `weight` (constant) as panels, packed when the artifact is written; as bf16
-/// where the options say so.
-mlir::Value packConstant(mlir::Value weight, const PackSource &source,
-                         mlir::OpBuilder &main, const KernelOptions &options);
-/// A tensor computed at run time as panels: one launch.
-mlir::Value packDynamic(mlir::Value tensor, const PackSource &source,
-                        mlir::OpBuilder &main, DispatchBuilder &dispatches);
-/// Emits the copy of one panel: columns [16 * panel, ...) of the source, whose
-/// tap 0 starts at `from`; zero beyond n. `rows` of k are copied.
-void emitPackPanel(KernelBuilder &b, mlir::Value from, mlir::Value to,
-                   mlir::Value panel, const PackSource &source,
-                   mlir::Type stored);
+/// Sets gemm.packed from `weight` (or any tensor: then packed by a launch) and,
+/// if it is quantised, factors and accumulation.
+void packOperand(Gemm &gemm, mlir::Value weight, const PackSource &source,
+                 mlir::OpBuilder &main, DispatchBuilder &dispatches,
+                 const KernelOptions &options);
 
 /// Where matrix `batch` (an index into batchShape) of a tensor with `ownShape`
 /// starts, in elements; `elements` is the size of one matrix.

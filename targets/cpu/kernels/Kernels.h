@@ -14,10 +14,14 @@ namespace efc::cpu {
 
 using Lowered = std::optional<llvm::FailureOr<llvm::SmallVector<mlir::Value>>>;
 
+class AccumulatorBounds;
+
 struct KernelOptions {
   bool winograd = true;
   bool bf16 = false; ///< --cpu-precision=bf16: matrix products and convolutions
                      ///< read bf16 weights.
+  AccumulatorBounds *bounds =
+      nullptr; ///< Of products of integers (Accumulators.h); never null.
 };
 
 // Dense linear algebra (Gemm.cpp, ConvDirect.cpp, ConvWinograd.cpp,

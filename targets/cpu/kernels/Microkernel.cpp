@@ -3,6 +3,7 @@
 // loads for 12 multiply-adds, so that the two load ports are never the limit.
 #include "targets/cpu/kernels/Microkernel.h"
 
+#include "targets/cpu/kernels/PairProduct.h"
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -15,9 +16,20 @@ using namespace efc::cpu;
 
 /// Steps of k in one iteration of the inner loop.
 static constexpr int64_t kUnroll = 4;
+/// Pairs: LLVM reorders sums of integers, so that the products of several steps
+/// would be live at once and spill.
+static constexpr int64_t kPairUnroll = 1;
 
 Microkernel::Microkernel(DispatchBuilder &dispatches, Type a, Type b, Type acc)
     : dispatches(dispatches), a(a), b(b), acc(acc) {}
+
+Microkernel Microkernel::pairs(DispatchBuilder &dispatches, Type b) {
+  MLIRContext *context = b.getContext();
+  Microkernel microkernel(dispatches, IntegerType::get(context, 16), b,
+                          IntegerType::get(context, 32));
+  microkernel.inPairs = true;
+  return microkernel;
+}
 
 /// Panels that one tile spans: registers may be wider than a panel together (2
 /// x 16 lanes), or make up one (2 x 8, 4 x 4).
@@ -39,6 +51,7 @@ struct BlockEmitter {
   KernelBuilder &b;
   Type aElement, bElement, acc;
   int64_t rows, vectors, lanes;
+  bool inPairs;
 
   Value argument(unsigned index) { return b.kernel.getArgument(index); }
   Value a() { return argument(0); }
@@ -94,22 +107,47 @@ struct BlockEmitter {
                     acc);
   }
 
+  /// Where the columns of register `vector` stand at step `index`, each of
+  /// `depth` elements.
+  Value columnsPointer(Value panelPointer, Value index, int64_t vector,
+                       int64_t depth) {
+    Type stored = getStorageType(bElement);
+    int64_t column = vector * lanes;
+    Value place =
+        b.offsetPointer(panelPointer, b.mul(index, kPanelColumns), stored);
+    if (int64_t next = column / kPanelColumns)
+      place = b.offsetPointer(place, b.mul(bPanel(), next), stored);
+    return b.offsetPointer(place, b.index(column % kPanelColumns * depth),
+                           stored);
+  }
+
+  /// Two steps of k, or the last one of an odd number.
+  void pairStep(ArrayRef<Value> rowPointers, Value panelPointer, Value index,
+                bool isHalf, SmallVectorImpl<Value> &accumulators) {
+    SmallVector<PairLanes> columns;
+    for (int64_t v = 0; v < vectors; ++v)
+      columns.push_back(loadPairColumns(
+          b, columnsPointer(panelPointer, index, v, 2), bElement, lanes));
+    for (int64_t row = 0; row < rows; ++row) {
+      Value place = b.offsetPointer(rowPointers[row], index, aElement);
+      PairLanes pair = broadcastPair(b, place, isHalf, lanes);
+      for (int64_t v = 0; v < vectors; ++v) {
+        Value &accumulator = accumulators[row * vectors + v];
+        accumulator = multiplyAddPairs(b, pair, columns[v], accumulator);
+      }
+    }
+  }
+
   /// One step of k: `vectors` loads of B, then a broadcast and `vectors`
   /// multiply-adds for each row.
   void step(ArrayRef<Value> rowPointers, Value panelPointer, Value index,
             SmallVectorImpl<Value> &accumulators) {
     SmallVector<Value> columns;
     Type aStored = getStorageType(aElement), bStored = getStorageType(bElement);
-    for (int64_t v = 0; v < vectors; ++v) {
-      int64_t column = v * lanes;
-      Value place =
-          b.offsetPointer(panelPointer, b.mul(index, kPanelColumns), bStored);
-      if (int64_t next = column / kPanelColumns)
-        place = b.offsetPointer(place, b.mul(bPanel(), next), bStored);
-      place = b.offsetPointer(place, b.index(column % kPanelColumns), bStored);
-      columns.push_back(
-          widen(b.load(place, VectorType::get({lanes}, bStored)), bElement));
-    }
+    for (int64_t v = 0; v < vectors; ++v)
+      columns.push_back(widen(b.load(columnsPointer(panelPointer, index, v, 1),
+                                     VectorType::get({lanes}, bStored)),
+                              bElement));
     for (int64_t row = 0; row < rows; ++row) {
       Value scalar = widen(
           b.load(b.offsetPointer(rowPointers[row], index, aStored), aStored),
@@ -122,19 +160,43 @@ struct BlockEmitter {
     }
   }
 
-  /// A loop over k in steps of `unroll`, carrying the accumulators.
+  /// A loop over k, `unroll` steps (of one k or one pair) an iteration,
+  /// carrying the accumulators.
   SmallVector<Value> loopOverK(ArrayRef<Value> rowPointers, Value panelPointer,
                                Value from, Value to, int64_t unroll,
                                ValueRange accumulators) {
-    auto loop = scf::ForOp::create(b, from, to, b.index(unroll), accumulators);
+    int64_t width = inPairs ? 2 : 1;
+    auto loop =
+        scf::ForOp::create(b, from, to, b.index(unroll * width), accumulators);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     SmallVector<Value> carried(loop.getRegionIterArgs());
-    for (int64_t u = 0; u < unroll; ++u)
-      step(rowPointers, panelPointer, b.add(loop.getInductionVar(), u),
-           carried);
+    for (int64_t u = 0; u < unroll; ++u) {
+      Value index = b.add(loop.getInductionVar(), u * width);
+      if (inPairs)
+        pairStep(rowPointers, panelPointer, index, /*isHalf=*/false, carried);
+      else
+        step(rowPointers, panelPointer, index, carried);
+    }
     scf::YieldOp::create(b, carried);
     return SmallVector<Value>(loop.getResults());
+  }
+
+  /// The last step where k is odd.
+  SmallVector<Value> oddStep(ArrayRef<Value> rowPointers, Value panelPointer,
+                             Value index, ValueRange accumulators) {
+    Value some =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::slt, index, k());
+    auto branch = scf::IfOp::create(b, accumulators.getTypes(), some,
+                                    /*addElseBlock=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(&branch.getThenRegion().front());
+    SmallVector<Value> carried(accumulators);
+    pairStep(rowPointers, panelPointer, index, /*isHalf=*/true, carried);
+    scf::YieldOp::create(b, carried);
+    b.setInsertionPointToStart(&branch.getElseRegion().front());
+    scf::YieldOp::create(b, accumulators);
+    return SmallVector<Value>(branch.getResults());
   }
 
   void run() {
@@ -153,11 +215,18 @@ struct BlockEmitter {
       for (int64_t row = 0; row < rows; ++row)
         rowPointers.push_back(
             b.offsetPointer(first, b.mul(lda(), row), aStored));
-      Value unrolled = b.mul(b.divFloor(k(), kUnroll), kUnroll);
+      int64_t unroll = inPairs ? kPairUnroll : kUnroll,
+              step = inPairs ? 2 * unroll : unroll;
+      Value unrolled = b.mul(b.divFloor(k(), step), step);
+      Value whole = inPairs ? b.mul(b.divFloor(k(), 2), 2) : k();
       SmallVector<Value> carried(loop.getRegionIterArgs());
       carried = loopOverK(rowPointers, panelPointer, b.index(0), unrolled,
-                          kUnroll, carried);
-      carried = loopOverK(rowPointers, panelPointer, unrolled, k(), 1, carried);
+                          unroll, carried);
+      if (unroll > 1)
+        carried =
+            loopOverK(rowPointers, panelPointer, unrolled, whole, 1, carried);
+      if (inPairs)
+        carried = oddStep(rowPointers, panelPointer, whole, carried);
       scf::YieldOp::create(b, carried);
     }
     storeAccumulators(loop.getResults());
@@ -169,7 +238,8 @@ void Microkernel::emitBlock(func::FuncOp block, int64_t rows,
                             int64_t panels) const {
   KernelBuilder builder(block, dispatches.variant, 0, 0);
   int64_t lanes = std::min<int64_t>(dispatches.variant.lanes, kPanelColumns);
-  BlockEmitter{builder, a, b, acc, rows, panels * kPanelColumns / lanes, lanes}
+  BlockEmitter{builder, a,      b, acc, rows, panels * kPanelColumns / lanes,
+               lanes,   inPairs}
       .run();
   func::ReturnOp::create(builder);
 }
@@ -183,8 +253,9 @@ func::FuncOp Microkernel::getBlock(int64_t rows, int64_t panels) const {
                                 {pointer, index, index, pointer, index, index,
                                  index, index, pointer, index, flag},
                                 {});
-  std::string name = "microkernel_" + typeName(a) + "_" + typeName(b) + "_" +
-                     typeName(acc) + "_" + std::to_string(rows) + "x" +
+  std::string name = (inPairs ? "microkernel_pairs_" : "microkernel_") +
+                     typeName(a) + "_" + typeName(b) + "_" + typeName(acc) +
+                     "_" + std::to_string(rows) + "x" +
                      std::to_string(panels * kPanelColumns);
   return dispatches.getOrCreateHelper(name, type, [&](func::FuncOp block) {
     block->setAttr("llvm.no_inline", UnitAttr::get(context));

@@ -11,6 +11,13 @@
 // operands are widened as they are loaded, so half-precision and integer
 // products take this same path.
 //
+// Microkernel::pairs is the product of int16 by int8 or int16 in int32: B
+// stands with two steps of k side by side, [k / 2][16][2] (an odd k is filled
+// up with zeros), so that one instruction does both. An even step of k starts
+// at k * 16 as in the other products, and an odd number of steps reads nothing
+// beyond A's last element. Sums wrap around as two's complement: that none
+// does is the caller's proof.
+//
 // The blocks are private functions of the module, shared by its kernels:
 // tileRows rows (and each smaller number that some matrix's height needs) by
 // the columns of tileVectors registers. They compute the same sums in the same
@@ -43,7 +50,12 @@ public:
   Microkernel(DispatchBuilder &dispatches, mlir::Type a, mlir::Type b,
               mlir::Type acc);
 
+  /// int16 A by pairs of `b` (i8 or i16, signless), accumulators i32.
+  static Microkernel pairs(DispatchBuilder &dispatches, mlir::Type b);
+
   mlir::Type accumulator() const { return acc; }
+  /// Steps of k that a panel holds for `k` of them.
+  int64_t alignK(int64_t k) const { return inPairs ? (k + 1) / 2 * 2 : k; }
   int64_t accumulatorBytes() const { return acc.getIntOrFloatBitWidth() / 8; }
 
   /// All of c[rows, panels * 16]. `rows` may be a run-time value, but rows
@@ -67,6 +79,7 @@ private:
 
   DispatchBuilder &dispatches;
   mlir::Type a, b, acc;
+  bool inPairs = false;
 };
 
 } // namespace efc::cpu
