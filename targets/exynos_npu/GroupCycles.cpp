@@ -13,6 +13,9 @@ using efrt::npu::Machine;
 /// Share of the smaller of compute and DMA time that stays exposed if a tile
 /// cannot be prefetched.
 static constexpr double kExposedWithoutPrefetch = 0.5;
+/// ... and if it can: traffic is never quite free, the next group's weights
+/// want the same bandwidth.
+static constexpr double kExposedWithPrefetch = 0.1;
 
 static double epilogueCost(const Epilogue &epilogue, const Machine &machine) {
   double cost = machine.loadStoreCost;
@@ -197,8 +200,10 @@ bool GroupCost::price(Group &group, bool weightsResident,
   }
   // The first tile's loads and the last one's stores meet the neighbours'.
   double exposed = std::min(exposedBytes / bytesPerCycle, dma) + 2 * setup;
-  group.cycles = std::max(compute, dma) + exposed;
-  if (group.prefetchBytes > planningBudget(machine))
-    group.cycles += kExposedWithoutPrefetch * std::min(compute, dma);
+  bool mayPrefetch = group.prefetchBytes <= planningBudget(machine);
+  group.cycles =
+      std::max(compute, dma) + exposed +
+      (mayPrefetch ? kExposedWithPrefetch : kExposedWithoutPrefetch) *
+          std::min(compute, dma);
   return true;
 }
