@@ -35,8 +35,8 @@ static bool isConstantOp(Operation *op) {
   return op->getNumResults() == 1 && ef::isConstantExpression(op->getResult(0));
 }
 
-/// `op` as the only operation of an ef.fused.
-static ef::FusedOp wrap(Operation *op) {
+/// Makes `op` the only operation of an ef.fused.
+static void wrap(Operation *op) {
   OpBuilder builder(op);
   auto fused = ef::FusedOp::create(builder, op->getLoc(), op->getResultTypes(),
                                    op->getOperands());
@@ -49,7 +49,6 @@ static ef::FusedOp wrap(Operation *op) {
   ef::YieldOp::create(builder, op->getLoc(), inner->getResults());
   op->replaceAllUsesWith(fused);
   op->erase();
-  return fused;
 }
 
 namespace {
@@ -111,13 +110,21 @@ void Narrow::narrowOperands(ef::FusedOp fused) {
   }
 }
 
+/// Whether `value` goes nowhere but out of the partition, moved or not.
+static bool isOnlyReturned(Value value) {
+  return llvm::all_of(value.getUsers(), [](Operation *user) {
+    return isa<func::ReturnOp>(user) ||
+           (isMovement(user) && !isa<ef::ConcatOp>(user) &&
+            isOnlyReturned(user->getResult(0)));
+  });
+}
+
 /// Results become float16 unless nothing but the return reads them.
 void Narrow::narrowResults(ef::FusedOp fused) {
   Operation *yield = fused.getBlock().getTerminator();
   OpBuilder builder(yield);
   for (OpResult result : fused->getResults()) {
-    auto isReturn = [](Operation *user) { return isa<func::ReturnOp>(user); };
-    if (!isF32(result) || llvm::all_of(result.getUsers(), isReturn))
+    if (!isF32(result) || isOnlyReturned(result))
       continue;
     OpOperand &value = yield->getOpOperand(result.getResultNumber());
     value.set(ef::CastOp::create(builder, fused.getLoc(),
@@ -147,19 +154,21 @@ void Narrow::runOnOperation() {
   if (!function->hasAttr("npu.partition"))
     return;
   casts.clear();
+  // All of them first: inside, operands keep the types that they have now.
+  for (Operation &op :
+       llvm::make_early_inc_range(function.front().without_terminator()))
+    if (!isConstantOp(&op) && !isMovement(&op) && !isa<ef::FusedOp>(op))
+      wrap(&op);
   for (Operation &op :
        llvm::make_early_inc_range(function.front().without_terminator())) {
     if (isConstantOp(&op))
       continue;
     if (isMovement(&op)) {
       narrowMovement(&op);
-      continue;
+    } else if (auto fused = dyn_cast<ef::FusedOp>(op)) {
+      narrowOperands(fused);
+      narrowResults(fused);
     }
-    auto fused = dyn_cast<ef::FusedOp>(op);
-    if (!fused)
-      fused = wrap(&op);
-    narrowOperands(fused);
-    narrowResults(fused);
   }
   // What is returned has the type of the function's signature.
   Operation *terminator = function.front().getTerminator();
