@@ -221,4 +221,50 @@ def EfcFuseKernels : Pass<"efc-fuse-kernels", "::mlir::func::FuncOp"> {
                     Statistic<"numFused", "fused", "Operations that are in kernels">];
 }
 
+//===--- Phase quantized ------------------------------------------------------------------------------------------------------------===//
+
+def EfcQuantize : Pass<"efc-quantize", "::mlir::ModuleOp"> {
+  let summary = "W8A16: int8 weights, int16 activations with static scales";
+  let description = [{
+    Every kernel between the model's inputs and its outputs computes on int16 tensors as docs/numerics.md defines: its anchor reads them, its
+    epilogue is f32 with a `quant.dcast` of each further operand, and one `quant.qcast` stores the result. Scales of activations come from the
+    calibration table, those of weights (one an output channel) from the weights, which become `quant.qcast` of an `ef.weight`: a constant
+    expression that is evaluated when the artifact is written. A tensor that a convolution larger than 1x1 reads keeps two guard bits.
+
+    Operations that only move elements carry the type on. What has no quantised form stays in float, with a cast at its borders and a remark with the
+    reason: matrix products of two activations outside of attention, attention with a mask, operations on integers and on
+    single numbers (time step, noise level), and nodes that match `keep-float`.
+
+    Before:
+    ```mlir
+    %y = ef.fused (%a = %x, %b = %w, %c = %r) : (tensor<4x8xf32>, tensor<8x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32> {
+      %0 = ef.matmul %a, %b : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+      %1 = ef.binary add %0, %c : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+      ef.yield %1 : tensor<4x8xf32>
+    }
+    ```
+    After (with shorter types):
+    ```mlir
+    %q = quant.qcast %w : tensor<8x8xf32> to tensor<8x8x!weight>
+    %y = ef.fused (%a = %x, %b = %q, %c = %r) : (tensor<4x8x!x>, tensor<8x8x!weight>, tensor<4x8x!r>) -> tensor<4x8x!y> {
+      %0 = ef.matmul %a, %b : (tensor<4x8x!x>, tensor<8x8x!weight>) -> tensor<4x8xf32>
+      %1 = quant.dcast %c : tensor<4x8x!r> to tensor<4x8xf32>
+      %2 = ef.binary add %0, %1 : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+      %3 = quant.qcast %2 : tensor<4x8xf32> to tensor<4x8x!y>
+      ef.yield %3 : tensor<4x8x!y>
+    }
+    ```
+  }];
+  let options = [Option<"calibration", "calibration", "std::string", "", "The calibration table (a file of `edgefusion calibrate`)">,
+                 Option<"keepFloat", "keep-float", "std::string", "", "Regular expression: ONNX nodes that match stay in float">,
+                 Option<"weightsOnly", "weights-only", "bool", "false",
+                        "Quantise and dequantise the weights and leave the activations in float, to tell the two errors apart">,
+                 Option<"listTensors", "list-tensors", "std::string", "",
+                        "Change nothing; write to this file (JSON) which ranges the table needs">];
+  let statistics = [Statistic<"numQuantized", "quantized", "Kernels that compute on int16">,
+                    Statistic<"numFloat", "float", "Kernels that stay in float">,
+                    Statistic<"numWeights", "weights", "Weights that became int8">,
+                    Statistic<"numBorderCasts", "border-casts", "Kernels that only cast, where float and int16 meet">];
+}
+
 #endif

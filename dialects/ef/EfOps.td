@@ -233,7 +233,7 @@ def Ef_PoolOp : Ef_InferredOp<"pool", []> {
   let description = [{
     `pads` as in conv; the importer adds what ceil_mode needs to the end pads and gives the original ones in `counted_pads`, which only
     `count_include_pad` averages look at. An average divides by the number of elements inside the input (or inside input plus
-    `counted_pads` with `count_include_pad`).
+    `counted_pads` with `count_include_pad`). The average of quantised values is f32.
   }];
   let arguments = (ins Ef_PoolKindAttr:$kind, Ef_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$pads,
                        DenseI64ArrayAttr:$counted_pads, DenseI64ArrayAttr:$dilations, UnitAttr:$count_include_pad,

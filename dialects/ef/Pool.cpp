@@ -1,5 +1,6 @@
 // ef.pool: max and average pooling in any number of spatial dimensions.
 #include "dialects/ef/EfDialect.h"
+#include "dialects/ef/Quantized.h"
 #include "dialects/ef/Shapes.h"
 #include "dialects/ef/Values.h"
 
@@ -35,7 +36,15 @@ LogicalResult PoolOp::inferReturnTypes(MLIRContext *,
       !llvm::all_of(adaptor.getDilations(), isPositive))
     return emitOptionalError(
         location, "pool: kernel, strides and dilations must be 1 or more");
-  if (adaptor.getKind() == PoolKind::Avg &&
+  bool isQuantizedInput = isQuantized(input);
+  auto isZero = [](int64_t value) { return value == 0; };
+  if (isQuantizedInput &&
+      (adaptor.getKind() != PoolKind::Avg || !getActivationFormat(input) ||
+       !llvm::all_of(adaptor.getPads(), isZero)))
+    return emitOptionalError(location,
+                             "pool of quantised values needs int16 ones with "
+                             "one scale, and averages without padding");
+  if (adaptor.getKind() == PoolKind::Avg && !isQuantizedInput &&
       !isa<FloatType>(input.getElementType()))
     return emitOptionalError(location,
                              "pool avg is not defined for elements of type ",
@@ -54,7 +63,9 @@ LogicalResult PoolOp::inferReturnTypes(MLIRContext *,
                                " does not fit into the padded input ",
                                formatShape(input.getShape()));
   }
-  types.push_back(input.clone(shape));
+  types.push_back(RankedTensorType::get(
+      shape, isQuantizedInput ? Type(Float32Type::get(input.getContext()))
+                              : input.getElementType()));
   return success();
 }
 
@@ -108,8 +119,9 @@ struct PoolWindow {
 };
 } // namespace
 
+/// Maximum, average or (of 64-bit integers) sum of each window.
 template <typename T>
-static HostTensor pool(PoolOp op, const HostTensor &input) {
+static HostTensor pool(PoolOp op, const HostTensor &input, bool isSum = false) {
   PoolWindow window(op);
   std::vector<T> values = readValues<T>(input),
                  result(op.getType().getNumElements());
@@ -136,14 +148,35 @@ static HostTensor pool(PoolOp op, const HostTensor &input) {
       if (!(value <= largest))
         largest = value;
     });
-    result[flat] =
-        op.getKind() == PoolKind::Max ? largest : sum / static_cast<T>(count);
+    if (isSum)
+      result[flat] = sum;
+    else
+      result[flat] =
+          op.getKind() == PoolKind::Max ? largest : sum / static_cast<T>(count);
   }
-  return makeTensor<T>(op.getType(), result);
+  RankedTensorType type = op.getType();
+  if (isSum)
+    type = type.clone(IntegerType::get(op.getContext(), 64));
+  return makeTensor<T>(type, result);
+}
+
+/// docs/numerics.md: the exact sum, times s * (1 / count).
+static HostTensor averageQuantized(PoolOp op, const HostTensor &input) {
+  HostTensor sums = pool<int64_t>(op, input, /*isSum=*/true);
+  float count = static_cast<float>(efc::ef::getNumElements(op.getKernel()));
+  float factor = getActivationFormat(input.getType())->scale * (1.0f / count);
+  HostTensor result(op.getType());
+  for (int64_t i = 0, e = result.getNumElements(); i < e; ++i)
+    result.setFloat(i, static_cast<float>(sums.getInt(i)) * factor);
+  return result;
 }
 
 LogicalResult PoolOp::evaluate(ArrayRef<HostTensor> operands,
                                SmallVectorImpl<HostTensor> &results) {
+  if (isQuantized(getInput().getType())) {
+    results.push_back(averageQuantized(*this, operands[0]));
+    return success();
+  }
   results.push_back(
       dispatchValueType(getType().getElementType(), [&](auto zero) {
         return pool<decltype(zero)>(*this, operands[0]);

@@ -109,7 +109,8 @@ public:
     Value q = emitOperand(query), k = emitOperand(key), v = emitOperand(value);
     auto attention =
         AttentionOp::create(builder, pattern.output.getLoc(), q, k, v, *mask,
-                            heads, heads, APFloat(pattern.scale));
+                            heads, heads, APFloat(pattern.scale),
+                            /*causal=*/false, /*score_scale=*/FloatAttr());
     replaceOutput(attention);
     return success();
   }
