@@ -102,6 +102,9 @@ Lowered efc::cpu::lowerConv(const KernelView &view, OpBuilder &main,
         getComputeType(getElementTypeOrSelf(input.getType())).isF32();
     if (options.winograd && constantFloats && isWinogradFaster(*conv))
       return lowerConvWinograd(view, *conv, main, dispatches, options);
+    if (options.winograd && getQuantized(input) &&
+        isIntegerWinogradFaster(*conv))
+      return lowerConvIntegerWinograd(view, *conv, main, dispatches, options);
     return lowerConvDirect(view, *conv, main, dispatches, options);
   }
   bool depthwise = conv->groups == conv->c && conv->c == conv->m;

@@ -38,6 +38,12 @@ Lowered lowerConvWinograd(const KernelView &, const Conv2d &,
                           mlir::OpBuilder &main, DispatchBuilder &,
                           const KernelOptions &);
 bool isWinogradFaster(const Conv2d &);
+/// Exact Winograd F(2x2, 3x3) of quantised operands (ConvWinogradInteger.cpp)
+/// and whether it is the faster one.
+Lowered lowerConvIntegerWinograd(const KernelView &, const Conv2d &,
+                                 mlir::OpBuilder &main, DispatchBuilder &,
+                                 const KernelOptions &);
+bool isIntegerWinogradFaster(const Conv2d &);
 /// groups = c = m (ConvDepthwise.cpp): vectors of channels.
 Lowered lowerConvDepthwise(const KernelView &, const Conv2d &,
                            mlir::OpBuilder &main, DispatchBuilder &,

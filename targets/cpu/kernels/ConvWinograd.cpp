@@ -23,6 +23,7 @@
 #include "targets/cpu/kernels/Gemm.h"
 #include "targets/cpu/kernels/Microkernel.h"
 #include "targets/cpu/kernels/ScalarEmitter.h"
+#include "targets/cpu/kernels/WinogradTiles.h"
 #include "targets/cpu/kernels/WinogradTransform.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -135,100 +136,32 @@ struct WinogradEmitter {
     return scratch(blocking.inputElements() + blocking.filterElements() +
                    blocking.productElements() + blocking.patchElements());
   }
-  Value less(Value x, Value y) {
-    return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, x, y);
-  }
-  Value atLeast(Value x, Value y) {
-    return arith::CmpIOp::create(b, arith::CmpIPredicate::sge, x, y);
-  }
-  Value both(Value x, Value y) { return arith::AndIOp::create(b, x, y); }
-
-  /// Where a tile stands: its image and the first row and column of its
-  /// results.
-  struct Tile {
-    Value image, y, x;
-  };
-  Tile locate(Value tile) {
-    Value x = b.mod(tile, blocking.tilesX),
-          rest = b.divFloor(tile, blocking.tilesX);
-    return {b.divFloor(rest, blocking.tilesY),
-            b.mul(b.mod(rest, blocking.tilesY), kWinogradOutput),
-            b.mul(x, kWinogradOutput)};
-  }
-
-  //===--- Input
-  //------------------------------------------------------------===//
-
-  Value pixel(Value image, Value y, Value x, Value channel) {
-    Value offset = b.add(
-        b.mul(b.add(b.mul(b.add(b.mul(image, conv.h), y), conv.w), x), conv.c),
-        channel);
-    return b.offsetPointer(b.pointer(b.input(0)), offset, inputStored());
-  }
-
-  /// A patch that reaches over the border, copied with zeros outside.
-  void emitPatch(Value image, Value firstY, Value firstX, Value channel,
-                 Value channels) {
-    b.loop(0, kWinogradInput, 1, [&](Value i) {
-      b.loop(0, kWinogradInput, 1, [&](Value j) {
-        Value y = b.add(firstY, i), x = b.add(firstX, j), zero = b.index(0);
-        Value inside = both(both(atLeast(y, zero), less(y, b.index(conv.h))),
-                            both(atLeast(x, zero), less(x, b.index(conv.w))));
-        Value place =
-            b.mul(b.add(b.mul(i, kWinogradInput), j), blocking.channelBlock);
-        Value to = b.offsetPointer(patchScratch(), place, inputStored());
-        auto branch = scf::IfOp::create(b, inside, /*withElseRegion=*/true);
-        OpBuilder::InsertionGuard guard(b);
-        b.setInsertionPointToStart(&branch.getThenRegion().front());
-        emitCopyRun(b, pixel(image, y, x, channel), to, channels,
-                    inputStored());
-        b.setInsertionPointToStart(&branch.getElseRegion().front());
-        emitZeroRun(b, to, channels, inputStored());
-      });
-    });
-  }
-
-  /// The patch of a tile: its pointer, and the strides of its rows and pixels.
-  scf::IfOp emitPatchPlace(const Tile &tile, Value channel, Value channels) {
-    Value firstY = b.sub(tile.y, b.index(conv.padTop)),
-          firstX = b.sub(tile.x, b.index(conv.padLeft)), zero = b.index(0);
-    Value inside =
-        both(both(atLeast(firstY, zero),
-                  atLeast(b.index(conv.h - kWinogradInput), firstY)),
-             both(atLeast(firstX, zero),
-                  atLeast(b.index(conv.w - kWinogradInput), firstX)));
-    Type pointer = LLVM::LLVMPointerType::get(b.getContext()),
-         index = b.getIndexType();
-    auto branch = scf::IfOp::create(b, TypeRange{pointer, index, index}, inside,
-                                    /*addElseBlock=*/true);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(&branch.getThenRegion().front());
-    scf::YieldOp::create(b,
-                         ValueRange{pixel(tile.image, firstY, firstX, channel),
-                                    b.index(conv.w * conv.c), b.index(conv.c)});
-    b.setInsertionPointToStart(&branch.getElseRegion().front());
-    emitPatch(tile.image, firstY, firstX, channel, channels);
-    scf::YieldOp::create(
-        b, ValueRange{patchScratch(),
-                      b.index(kWinogradInput * blocking.channelBlock),
-                      b.index(blocking.channelBlock)});
-    return branch;
+  WinogradTiles tiling() {
+    return {b,
+            conv,
+            kWinogradOutput,
+            kWinogradInput,
+            blocking.tilesY,
+            blocking.tilesX,
+            inputStored(),
+            patchScratch(),
+            blocking.channelBlock};
   }
 
   void emitInput(Value firstTile, Value tiles, Value channel, Value channels) {
     b.loop(b.index(0), tiles, 1, [&](Value t) {
-      scf::IfOp place =
-          emitPatchPlace(locate(b.add(firstTile, t)), channel, channels);
+      WinogradTiles patches = tiling();
+      WinogradTiles::Patch place = patches.emitPatch(
+          patches.locate(b.add(firstTile, t)), channel, channels);
       b.loop(b.index(0), channels, lanes, [&](Value c) {
         SmallVector<Value> patch;
         for (int64_t i = 0; i < kWinogradInput; ++i)
           for (int64_t j = 0; j < kWinogradInput; ++j) {
-            Value offset = b.add(b.add(b.mul(place.getResult(1), i),
-                                       b.mul(place.getResult(2), j)),
-                                 c);
-            Value loaded = b.load(
-                b.offsetPointer(place.getResult(0), offset, inputStored()),
-                vectorOf(inputStored()));
+            Value offset =
+                b.add(b.add(b.mul(place.row, i), b.mul(place.pixel, j)), c);
+            Value loaded =
+                b.load(b.offsetPointer(place.pointer, offset, inputStored()),
+                       vectorOf(inputStored()));
             patch.push_back(toCompute(b, loaded, inputElement));
           }
         Value to = b.offsetPointer(
@@ -302,7 +235,7 @@ struct WinogradEmitter {
   void emitOutput(Value products, Value firstTile, Value tiles,
                   Value firstPanel, Value numPanels, size_t firstInput) {
     b.loop(b.index(0), tiles, 1, [&](Value t) {
-      Tile tile = locate(b.add(firstTile, t));
+      WinogradTiles::Tile tile = tiling().locate(b.add(firstTile, t));
       b.loop(
           b.index(0), b.mul(numPanels, kPanelColumns), lanes,
           [&](Value column) {
@@ -327,21 +260,13 @@ struct WinogradEmitter {
 
   /// The epilogue on the up to 16 results of a tile, which stand in scratch:
   /// one copy of its code.
-  void emitPixels(const Tile &tile, Value column, size_t firstInput) {
-    auto inside = [&](Value first, int64_t size) {
-      Value most = b.index(kWinogradOutput);
-      return size % kWinogradOutput ? b.min(most, b.sub(b.index(size), first))
-                                    : most;
-    };
-    Value outRow = b.add(b.mul(tile.image, conv.outH), tile.y);
-    b.loop(b.index(0), inside(tile.y, conv.outH), 1, [&](Value i) {
-      b.loop(b.index(0), inside(tile.x, conv.outW), 1, [&](Value j) {
-        Value place = b.mul(b.add(b.mul(i, kWinogradOutput), j), lanes);
-        Value value =
-            b.load(b.offsetPointer(outputScratch(), place, f32), vectorOf(f32));
-        Value row = b.add(b.mul(b.add(outRow, i), conv.outW), b.add(tile.x, j));
-        epilogue.emitStore(b, firstInput, value, nullptr, row, column, lanes);
-      });
+  void emitPixels(const WinogradTiles::Tile &tile, Value column,
+                  size_t firstInput) {
+    tiling().forEachResult(tile, [&](Value index, Value row) {
+      Value value =
+          b.load(b.offsetPointer(outputScratch(), b.mul(index, lanes), f32),
+                 vectorOf(f32));
+      epilogue.emitStore(b, firstInput, value, nullptr, row, column, lanes);
     });
   }
 
