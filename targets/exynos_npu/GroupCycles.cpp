@@ -157,14 +157,16 @@ void GroupCost::addTraffic(Group &group, const std::vector<Buffer> &buffers,
       continue;
     int64_t element =
         efrt::sizeOf(graph.tensors[layer.inputs.front().tensor].dtype);
-    int64_t queries = layer.kind == LayerKind::Attention
-                          ? positions
-                          : positions / std::max<int64_t>(layer.heads, 1);
-    int64_t chunks = llvm::divideCeil(queries, tiling.chunk);
-    bool keysStream = tiling.keyChunk < layer.keys;
-    bool valuesStream = tiling.valueChunk < layer.valueChannels;
-    int64_t keyLoads = keysStream ? chunks : tiles;
-    int64_t valueLoads = valuesStream ? chunks : tiles;
+    // A tile of scores lies in one head, whose keys stay for all its tiles; a
+    // tile of an attention needs those of every head.
+    bool isWhole = layer.kind == LayerKind::Attention;
+    int64_t queries = isWhole ? positions : positions / layer.heads;
+    int64_t chunks =
+        llvm::divideCeil(queries, std::min(tiling.chunk, group.tilePositions));
+    int64_t loads = isWhole ? tiles : 1;
+    int64_t keyLoads = tiling.keyChunk < layer.keys ? chunks : loads;
+    int64_t valueLoads =
+        tiling.valueChunk < layer.valueChannels ? chunks : loads;
     int64_t all = layer.heads * layer.keys * element;
     if (hasKeys) {
       group.dramBytes += keyLoads * all * layer.headChannels;
