@@ -3,16 +3,24 @@
 // from one of the compiler's later phases.
 //
 //   efc-interpret MODEL.onnx --input x=x.npy --output-dir out
+//   efc-interpret 4-quantized.mlir --input x=x.npy --reference y=y.npy
 //   efc-interpret --cases DIR --json results.json
 //
+// MODEL may be the IR of a phase up to `quantized` (efc --dump-phases-to); with
+// quantised kernels this is the golden model of docs/numerics.md.
 // A case is a folder of DIR with model.onnx and input_0.npy, input_1.npy, ...;
 // its results are written beside them as result_0.npy, result_1.npy, ...
 #include "compiler/import/OnnxImporter.h"
 #include "dialects/ef/EfDialect.h"
+#include "dialects/ef/Locations.h"
+#include "dialects/ef/Quantized.h"
+#include "dialects/ef/Values.h"
 #include "dialects/ef/WeightStore.h"
+#include "runtime/npu/Numerics.h"
 #include "runtime/tools/Npy.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
@@ -29,7 +37,7 @@ namespace cl = llvm::cl;
 
 namespace {
 cl::OptionCategory category("efc-interpret options");
-cl::opt<std::string> modelPath(cl::Positional, cl::desc("MODEL.onnx"),
+cl::opt<std::string> modelPath(cl::Positional, cl::desc("MODEL.onnx|.mlir"),
                                cl::cat(category));
 cl::list<std::string> inputFlags("input", cl::desc("Value of an input"),
                                  cl::value_desc("name=x.npy"),
@@ -37,6 +45,16 @@ cl::list<std::string> inputFlags("input", cl::desc("Value of an input"),
 cl::opt<std::string> outputDir("output-dir", cl::init("."),
                                cl::desc("Folder for the outputs, NAME.npy"),
                                cl::value_desc("folder"), cl::cat(category));
+cl::list<std::string>
+    referenceFlags("reference",
+                   cl::desc("Expected value of an output: prints its SQNR and "
+                            "how many elements differ"),
+                   cl::value_desc("name=y.npy"), cl::cat(category));
+cl::opt<std::string>
+    tensorsDir("tensors-dir",
+               cl::desc("Folder for the result of every kernel that stands for "
+                        "a tensor of the model, TENSOR.npy, dequantised"),
+               cl::value_desc("folder"), cl::cat(category));
 cl::list<std::string> dimFlags("dim", cl::desc("Value of a symbolic dimension"),
                                cl::value_desc("name=value"), cl::cat(category));
 cl::opt<std::string> casesDir("cases",
@@ -106,6 +124,62 @@ static Error writeOutput(const std::string &path, const HostTensor &tensor) {
   return status.ok() ? Error::success() : makeError(status.message());
 }
 
+//===--- What is compared and kept ---===//
+
+/// SQNR in dB; infinite when all elements are equal.
+static double computeSqnr(const HostTensor &expected,
+                          const HostTensor &actual) {
+  std::vector<double> reference = ef::readValues<double>(expected),
+                      values = ef::readValues<double>(actual);
+  double signal = 0, noise = 0;
+  for (auto [r, v] : llvm::zip_equal(reference, values)) {
+    signal += r * r;
+    noise += (v - r) * (v - r);
+  }
+  return 10 * std::log10(signal / noise);
+}
+
+static Error compare(const std::string &name, const std::string &path,
+                     const HostTensor &actual) {
+  Expected<HostTensor> expected = readInput(path, actual.getType());
+  if (!expected)
+    return expected.takeError();
+  size_t bytes = ef::getElementBytes(actual.getElementType());
+  int64_t numDifferent = 0, count = actual.getNumElements();
+  for (int64_t i = 0; i < count; ++i)
+    numDifferent +=
+        std::memcmp(actual.getBytes().data() + i * bytes,
+                    expected->getBytes().data() + i * bytes, bytes) != 0;
+  llvm::outs() << llvm::formatv(
+      "{0}: SQNR {1:F2} dB, {2} of {3} elements differ\n", name,
+      computeSqnr(*expected, actual), numDifferent, count);
+  return Error::success();
+}
+
+/// A quantised tensor as float32, any other as it is.
+static HostTensor dequantize(const HostTensor &tensor) {
+  auto format = ef::getActivationFormat(tensor.getType());
+  if (!format)
+    return tensor;
+  RankedTensorType type = tensor.getType();
+  HostTensor result(type.clone(Float32Type::get(type.getContext())));
+  for (int64_t i = 0, e = tensor.getNumElements(); i < e; ++i)
+    result.setFloat(
+        i, efrt::numerics::dequantize(static_cast<int32_t>(tensor.getInt(i)),
+                                      format->scale));
+  return result;
+}
+
+/// Writes the result of `op` to --tensors-dir if it stands for a tensor.
+static Error keepTensor(Operation &op, const HostTensor &tensor) {
+  std::string name = ef::getTensorName(op.getLoc()).str();
+  if (name.empty() || !toDType(ef::getStorageType(tensor.getElementType())) ||
+      ef::getWeightFormat(tensor.getType()))
+    return Error::success();
+  std::replace(name.begin(), name.end(), '/', '_');
+  return writeOutput(tensorsDir + "/" + name + ".npy", dequantize(tensor));
+}
+
 //===--- Evaluation ---===//
 
 /// All operations in order; a value is dropped after its last use.
@@ -144,6 +218,9 @@ interpret(ModuleOp module, ArrayRef<HostTensor> inputs) {
       return makeError("cannot evaluate " + op.getName().getStringRef());
     for (auto [result, tensor] : llvm::zip_equal(op.getResults(), results))
       define(result, tensor);
+    if (!tensorsDir.empty() && !results.empty())
+      if (Error error = keepTensor(op, results.front()))
+        return error;
   }
   std::vector<HostTensor> outputs;
   for (Value value : body.getTerminator()->getOperands())
@@ -216,22 +293,25 @@ static Error runCases(MLIRContext &context) {
 
 //===--- One model ---===//
 
-static Error runModel(MLIRContext &context) {
-  ImportOptions options;
-  for (StringRef flag : dimFlags) {
-    auto [name, value] = flag.rsplit('=');
-    if (value.getAsInteger(10, options.dims[name]))
-      return makeError("--dim=" + flag + ": expected name=value");
-  }
-  OwningOpRef<ModuleOp> module = importOnnx(context, modelPath, options);
-  if (!module)
-    return makeError("the model was not imported");
-  auto function = module->lookupSymbol<func::FuncOp>("main");
+static OwningOpRef<ModuleOp> loadModel(MLIRContext &context,
+                                       const ImportOptions &options) {
+  if (StringRef(modelPath).ends_with(".mlir"))
+    return parseSourceFile<ModuleOp>(modelPath, &context);
+  return importOnnx(context, modelPath, options);
+}
+
+/// The file of each `name=file`.
+static llvm::StringMap<std::string> parseFiles(ArrayRef<std::string> flags) {
   llvm::StringMap<std::string> files;
-  for (StringRef flag : inputFlags) {
+  for (StringRef flag : flags) {
     auto [name, file] = flag.split('=');
     files[name] = file.str();
   }
+  return files;
+}
+
+static Expected<std::vector<HostTensor>> readInputs(func::FuncOp function) {
+  llvm::StringMap<std::string> files = parseFiles(inputFlags);
   std::vector<HostTensor> inputs;
   for (auto [index, type] : llvm::enumerate(function.getArgumentTypes())) {
     std::string name = getName(function, index, false);
@@ -244,16 +324,47 @@ static Error runModel(MLIRContext &context) {
       return tensor.takeError();
     inputs.push_back(*tensor);
   }
-  Expected<std::vector<HostTensor>> outputs = interpret(*module, inputs);
+  return inputs;
+}
+
+static Error createFolder(const std::string &path) {
+  if (std::error_code code = llvm::sys::fs::create_directories(path))
+    return makeError("cannot create '" + path + "': " + code.message());
+  return Error::success();
+}
+
+static Error runModel(MLIRContext &context) {
+  ImportOptions options;
+  for (StringRef flag : dimFlags) {
+    auto [name, value] = flag.rsplit('=');
+    if (value.getAsInteger(10, options.dims[name]))
+      return makeError("--dim=" + flag + ": expected name=value");
+  }
+  OwningOpRef<ModuleOp> module = loadModel(context, options);
+  auto function =
+      module ? module->lookupSymbol<func::FuncOp>("main") : func::FuncOp();
+  if (!function)
+    return makeError("the model was not read");
+  Expected<std::vector<HostTensor>> inputs = readInputs(function);
+  if (!inputs)
+    return inputs.takeError();
+  for (const std::string &folder :
+       {outputDir.getValue(), tensorsDir.getValue()})
+    if (!folder.empty())
+      if (Error error = createFolder(folder))
+        return error;
+  Expected<std::vector<HostTensor>> outputs = interpret(*module, *inputs);
   if (!outputs)
     return outputs.takeError();
-  if (std::error_code code = llvm::sys::fs::create_directories(outputDir))
-    return makeError("cannot create '" + outputDir + "': " + code.message());
+  llvm::StringMap<std::string> references = parseFiles(referenceFlags);
   for (auto [index, tensor] : llvm::enumerate(*outputs)) {
-    std::string name = getName(function, index, true);
-    std::replace(name.begin(), name.end(), '/', '_');
-    if (Error error = writeOutput(outputDir + "/" + name + ".npy", tensor))
+    std::string name = getName(function, index, true), file = name;
+    std::replace(file.begin(), file.end(), '/', '_');
+    if (Error error = writeOutput(outputDir + "/" + file + ".npy", tensor))
       return error;
+    if (auto found = references.find(name); found != references.end())
+      if (Error error = compare(name, found->second, tensor))
+        return error;
   }
   return Error::success();
 }
@@ -269,6 +380,7 @@ int main(int argc, char **argv) {
     return 1;
   }
   MLIRContext context;
+  context.loadDialect<ef::EfDialect>();
   Error error = casesDir.empty() ? runModel(context) : runCases(context);
   if (!error)
     return 0;
