@@ -2,10 +2,10 @@
 """Writes docs/validation.md: what the exynos2400 machine file says of the measurements that are published, and how far off it is.
 
 Each figure is the simulated time of an artifact that efc compiled: `efrun --timing-only` runs its bytes, the compile's trace
-attributes time to steps. The paper's setting is `--overlap=off`. Needs the full-size models (edgefusion export) and a calibration
-table of the U-Net (edgefusion calibrate; its values do not change any time).
+attributes time to steps. The paper's setting is `--overlap=off`. Needs the full-size models (edgefusion export). Ranges of
+activations do not change any time, so the table of every W8A16 model says -1 to 1.
 
-    scripts/validation.py --models DIR --calibration FILE [--build BUILD] [--work DIR] [--output docs/validation.md]
+    scripts/validation.py --models DIR [--build BUILD] [--work DIR] [--output docs/validation.md]
 """
 
 from __future__ import annotations
@@ -64,19 +64,20 @@ class Compiled:
 class Compiler:
     """Runs efc and efrun; results are kept under `work` by the options and the compiler that gave them."""
 
-    def __init__(self, build: Path, models: Path, work: Path, calibration: Path) -> None:
-        self.efc, self.efrun = build / "bin/efc", build / "bin/efrun"
-        self.models, self.work, self.calibration = models, work, calibration
+    def __init__(self, build: Path, models: Path, work: Path) -> None:
+        self.efc, self.efc_opt, self.efrun = (build / "bin" / tool for tool in ("efc", "efc-opt", "efrun"))
+        self.models, self.work = models, work
 
-    def compile(self, model: Path, *options: str) -> Compiled:
-        stamps = [f"{path}:{path.stat().st_mtime_ns}" for path in (self.efc, model, ONE_FORWARD, *self.given(options))]
-        key = hashlib.sha256("\n".join([*stamps, *options]).encode()).hexdigest()[:16]
+    def compile(self, model: Path, *options: str, quantize: bool = False) -> Compiled:
+        stamps = [f"{path}:{path.stat().st_mtime_ns}" for path in (self.efc, model, ONE_FORWARD)]
+        key = hashlib.sha256("\n".join([*stamps, *options, str(quantize)]).encode()).hexdigest()[:16]
         report, artifact = self.work / key, self.work / f"{key}.efa"
         done = report / "simulated.json"
         if not done.exists():
-            print("efc", model.name, *options, file=sys.stderr, flush=True)
+            print("efc", model.name, *options, "W8A16" if quantize else "FP16", file=sys.stderr, flush=True)
             report.mkdir(parents=True, exist_ok=True)
-            command = [self.efc, model, "--target=exynos-npu", *options, f"--report={report}", "-o", artifact, "--quiet"]
+            extra = ["--quantize=w8a16", f"--calibration={self.ranges(model)}"] if quantize else []
+            command = [self.efc, model, "--target=exynos-npu", *extra, *options, f"--report={report}", "-o", artifact, "--quiet"]
             subprocess.run(command, check=True)
             command = [self.efrun, artifact, "--device=exynos-npu-sim", "--timing-only", "--json", done.with_suffix(".part")]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -88,13 +89,21 @@ class Compiler:
             raise SystemExit(f"error: {model.name}: efrun simulates {ms} ms, efc reported {npu['simulated_ms']} ms")
         return Compiled(ms, report, npu)
 
-    def given(self, options: tuple[str, ...]) -> list[Path]:
-        return [Path(option.split("=", 1)[1]) for option in options if option.startswith("--calibration=")]
+    def ranges(self, model: Path) -> Path:
+        """A calibration table of `model` with the range -1 to 1 for every tensor."""
+        fused, plan, table = (self.work / f"{model.stem}.{suffix}" for suffix in ("fused.mlir", "json", "tsv"))
+        self.work.mkdir(parents=True, exist_ok=True)
+        subprocess.run([self.efc, model, "--compile-to=fused", "-o", fused, "--quiet"], check=True)
+        subprocess.run([self.efc_opt, fused, f"--efc-quantize=list-tensors={plan}", "-o", "/dev/null"], check=True)
+        listed = json.loads(plan.read_text())
+        names = [*listed["tensors"], *(score["name"] for score in listed["scores"])]
+        lines = ["# edgefusion calibration 1", "tensor\tminimum\tmaximum", *(f"{name}\t-1\t1" for name in names)]
+        table.write_text("\n".join(lines) + "\n")
+        return table
 
     def model(self, name: str, *options: str, quantize: bool | None = None) -> Compiled:
-        quantize = name == "unet" if quantize is None else quantize
-        extra = ["--quantize=w8a16", f"--calibration={self.calibration}"] if quantize else []
-        return self.compile(self.models / f"{name}.onnx", *extra, *options)
+        """The U-Net in W8A16 and the others in FP16, as in the paper, unless `quantize` says otherwise."""
+        return self.compile(self.models / f"{name}.onnx", *options, quantize=name == "unet" if quantize is None else quantize)
 
 
 def busy(events: list[dict]) -> float:
@@ -253,23 +262,21 @@ def rate_row(what: str, published: float, simulated: float) -> str:
     return f"| {what} | {published} | {simulated:.1f} | {percent(simulated, published)} |"
 
 
-def write_held_out(compiler: Compiler, models: Path, calibrate: Callable[[Path], Path]) -> list[str]:
-    unet = validation_models.stable_diffusion_unet(models)
-    quantized = ["--quantize=w8a16", f"--calibration={calibrate(unet)}"]
+def write_held_out(compiler: Compiler) -> list[str]:
+    unet = validation_models.stable_diffusion_unet(compiler.work)
     rows = ["| what | published, 1/s | simulated, 1/s | difference |", "|---|---|---|---|"]
     for mlt in ("attention", "full"):
-        rate = 1e3 / compiler.compile(unet, *quantized, f"--mlt={mlt}").ms
+        rate = 1e3 / compiler.compile(unet, f"--mlt={mlt}", quantize=True).ms
         rows.append(rate_row(f"SD v1.4 U-Net, W8A16, batch 1, `--mlt={mlt}`", SD_UNET_RATE, rate))
-    rate = 1e3 / compiler.compile(unet, *quantized, "--mlt=attention", "--overlap=off").ms
+    rate = 1e3 / compiler.compile(unet, "--mlt=attention", "--overlap=off", quantize=True).ms
     rows.append(rate_row("SD v1.4 U-Net, W8A16, batch 1, `--mlt=attention`, no overlap", SD_UNET_RATE, rate))
-    edsr = validation_models.edsr(models)
-    quantized = ["--quantize=w8a16", f"--calibration={calibrate(edsr)}"]
-    rate = 1e3 / compiler.compile(edsr, *quantized).ms
+    edsr = validation_models.edsr(compiler.work)
+    rate = 1e3 / compiler.compile(edsr, quantize=True).ms
     rows.append(rate_row("EDSR F32B5 x2 to 1920x1080, W8A16", EDSR_RATE, rate))
     figures = figures_of(compiler, "exynos2400")
     doubled = [f"{key}={2 * figures[key][0]:g}{figures[key][1]}" for key in ("dram.bandwidth", "scratchpad")]
     int8 = ["rate.i16xi8=1", *doubled]
-    rate = 1e3 / compiler.compile(edsr, *quantized, *(f"--machine-set={setting}" for setting in int8)).ms
+    rate = 1e3 / compiler.compile(edsr, *(f"--machine-set={setting}" for setting in int8), quantize=True).ms
     rows.append(rate_row("the same in INT8", EDSR_RATE, rate))
     return rows
 
@@ -313,7 +320,7 @@ def write_ablation(compiler: Compiler) -> list[str]:
     return rows
 
 
-def write_page(compiler: Compiler, calibrate: Callable[[Path], Path]) -> str:
+def write_page(compiler: Compiler) -> str:
     off = compiler.model("unet", "--overlap=off", "--mlt=off")
     on = compiler.model("unet", "--overlap=off", "--mlt=attention")
     one_forward = [f"--machine={ONE_FORWARD}"]
@@ -326,7 +333,7 @@ def write_page(compiler: Compiler, calibrate: Callable[[Path], Path]) -> str:
             *(compiler.model("unet", "--overlap=off", f"--mlt={mlt}", *one_forward) for mlt in ("off", "attention"))
         ),
         "TAB7_ONE_FORWARD": write_tab7(compiler, 1, one_forward),
-        "HELD_OUT": write_held_out(compiler, compiler.work, calibrate),
+        "HELD_OUT": write_held_out(compiler),
         "TARGETS": write_targets(compiler, off),
         "ABLATION": write_ablation(compiler),
     }
@@ -339,13 +346,12 @@ def write_page(compiler: Compiler, calibrate: Callable[[Path], Path]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, required=True, help="folder with the full-size text_encoder, unet and vae_decoder")
-    parser.add_argument("--calibration", type=Path, required=True, help="ranges of the U-Net's activations")
     parser.add_argument("--build", type=Path, default=REPOSITORY / "build")
     parser.add_argument("--work", type=Path, default=REPOSITORY / "build/validation", help="folder for results that are kept")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "docs/validation.md")
     arguments = parser.parse_args()
-    compiler = Compiler(arguments.build, arguments.models, arguments.work, arguments.calibration)
-    arguments.output.write_text(write_page(compiler, validation_models.write_calibration))
+    compiler = Compiler(arguments.build, arguments.models, arguments.work)
+    arguments.output.write_text(write_page(compiler))
 
 
 if __name__ == "__main__":

@@ -205,5 +205,5 @@ def edsr(folder: Path, features: int = 32, blocks: int = 5, height: int = 540, w
         h = g.op("Relu", f"body.{block}.relu", g.conv(f"body.{block}.conv1", x, features, features))
         x = g.op("Add", f"body.{block}.add", g.conv(f"body.{block}.conv2", h, features, features), x)
     x = g.op("Add", "body.add", g.conv("body.last", x, features, features), first)
-    x = g.op("DepthToSpace", "upsample.shuffle", g.conv("upsample.conv", x, features, 4 * features), blocksize=2, mode="CRD")
+    x = g.op("DepthToSpace", "upsample.shuffle", g.conv("upsample.conv", x, features, 4 * features), blocksize=2, mode="DCR")
     return g.save(folder, g.conv("tail", x, features, 3), [1, 3, 2 * height, 2 * width])

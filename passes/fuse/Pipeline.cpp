@@ -10,6 +10,8 @@ void efc::buildFusePipeline(OpPassManager &pm, bool report, bool unfused) {
   func.addPass(createEfcPropagateLayout());
   func.addPass(createCanonicalizerPass());
   func.addPass(createEfcFoldConstants());
+  // The layout's transposes meet those of the model: pixel shuffles, tokens.
+  func.addPass(createEfcSimplify());
   func.addPass(createCSEPass());
   EfcFuseKernelsOptions options;
   options.report = report;
