@@ -2,9 +2,12 @@
 #include "compiler/pipeline/CodeEmission.h"
 
 #include "compiler/artifact/ArtifactWriter.h"
-#include "compiler/artifact/CpuProgram.h"
+#include "compiler/artifact/Launches.h"
+#include "compiler/artifact/NpuPrograms.h"
 #include "compiler/pipeline/Version.h"
 #include "dialects/cpu/CpuDialect.h"
+#include "dialects/ef/Locations.h"
+#include "dialects/npu/NpuDialect.h"
 #include "targets/cpu/ObjectEmitter.h"
 #include "targets/cpu/Passes.h"
 
@@ -43,10 +46,25 @@ static SmallVector<std::string> launchesOf(ModuleOp module) {
   return launches;
 }
 
+/// The kernels alone: neither @main nor what the NPU runs.
+static OwningOpRef<ModuleOp> cloneKernels(ModuleOp scheduled) {
+  OwningOpRef<ModuleOp> kernels(
+      cast<ModuleOp>(scheduled->cloneWithoutRegions()));
+  OpBuilder builder(scheduled.getContext());
+  builder.createBlock(&kernels->getBodyRegion());
+  for (Operation &op : *scheduled.getBody()) {
+    auto function = dyn_cast<func::FuncOp>(op);
+    bool isOther = function && (function.getSymName() == "main" ||
+                                function->hasAttr("npu.partition"));
+    if (!isOther && !isa<npu::ProgramOp>(op))
+      builder.clone(op);
+  }
+  return kernels;
+}
+
 static llvm::Expected<cpu::LlvmModule>
 generateKernels(ModuleOp scheduled, const cpu::CpuVariant &variant) {
-  OwningOpRef<ModuleOp> kernels(scheduled.clone());
-  kernels->lookupSymbol<func::FuncOp>("main").erase();
+  OwningOpRef<ModuleOp> kernels = cloneKernels(scheduled);
   PassManager pm(scheduled.getContext());
   cpu::buildKernelLoweringPipeline(pm);
   if (failed(pm.run(*kernels)))
@@ -66,7 +84,7 @@ static void raiseScratch(ModuleOp scheduled, ModuleOp other) {
 
 /// One LLVM module a variant; `scheduled` is that of the first variant.
 static llvm::Expected<std::vector<cpu::LlvmModule>>
-generateAllKernels(ModuleOp fused, ModuleOp scheduled,
+generateAllKernels(ModuleOp unscheduled, ModuleOp scheduled,
                    ArrayRef<cpu::CpuVariant> variants,
                    const CompileOptions &options) {
   std::vector<cpu::LlvmModule> modules;
@@ -74,7 +92,7 @@ generateAllKernels(ModuleOp fused, ModuleOp scheduled,
     OwningOpRef<ModuleOp> own;
     ModuleOp source = scheduled;
     if (index > 0) {
-      own = OwningOpRef<ModuleOp>(fused.clone());
+      own = OwningOpRef<ModuleOp>(unscheduled.clone());
       if (failed(scheduleForCpu(*own, variant.name, options)))
         return llvm::createStringError("the kernels for " + variant.name +
                                        " could not be generated");
@@ -126,6 +144,19 @@ static void addVariant(ArtifactWriter &writer, const cpu::CpuVariant &variant,
   writer.model.variants.push_back(std::move(entry));
 }
 
+/// What efc-cpu-lower-to-dispatches proved of the sums of quantised layers.
+static void collectAccumulators(ModuleOp scheduled, CompileReport &report) {
+  auto main = scheduled.lookupSymbol<func::FuncOp>("main");
+  for (auto dispatch : main.getOps<cpu::DispatchOp>())
+    if (auto bound = dispatch->getAttrOfType<IntegerAttr>("accumulator_bound"))
+      report.accumulators.push_back(
+          {ef::getNodeName(dispatch.getLoc()).str(), dispatch.getOp().str(),
+           static_cast<uint64_t>(bound.getInt()),
+           static_cast<uint64_t>(
+               dispatch->getAttrOfType<IntegerAttr>("accumulator_chunk")
+                   .getInt())});
+}
+
 static void addMetadata(ArtifactWriter &writer, const CompileOptions &options) {
   auto add = [&](StringRef key, StringRef value) {
     auto entry = std::make_unique<fb::KeyValueT>();
@@ -134,48 +165,60 @@ static void addMetadata(ArtifactWriter &writer, const CompileOptions &options) {
     writer.model.metadata.push_back(std::move(entry));
   };
   add("target", options.target);
+  if (!options.quantize.empty())
+    add("quantize", options.quantize);
+  if (options.isForNpu())
+    add("mlt", options.mlt);
   add("cpu-precision", options.bf16 ? "bf16" : "f32");
   add("winograd", options.winograd ? "yes" : "no");
 }
 
-LogicalResult efc::emitCpuArtifact(ModuleOp fused, ModuleOp scheduled,
-                                   StringRef output,
-                                   const CompileOptions &options,
-                                   CompileReport &report) {
+LogicalResult efc::emitArtifact(ModuleOp unscheduled, ModuleOp scheduled,
+                                StringRef output, const CompileOptions &options,
+                                CompileReport &report) {
   auto fail = [&](llvm::Error error) -> LogicalResult {
-    return emitError(UnknownLoc::get(fused.getContext()),
+    return emitError(UnknownLoc::get(unscheduled.getContext()),
                      llvm::toString(std::move(error)));
   };
   llvm::Expected<std::vector<cpu::CpuVariant>> variants =
       cpu::selectVariants(options.cpu);
   if (!variants)
     return fail(variants.takeError());
-  auto modules = generateAllKernels(fused, scheduled, *variants, options);
+
+  // The programs' commands are freed as they are encoded, before the kernels
+  // need memory.
+  ArtifactWriter writer;
+  if (report.npu)
+    if (llvm::Error error = addNpuPrograms(scheduled, writer, *report.npu))
+      return fail(std::move(error));
+  auto modules = generateAllKernels(unscheduled, scheduled, *variants, options);
   if (!modules)
     return fail(modules.takeError());
   auto objects = compileObjects(*modules, *variants);
   if (!objects)
     return fail(objects.takeError());
 
-  ArtifactWriter writer;
   writer.model.producer = "efc " EFC_VERSION;
-  if (auto name = fused.getSymName())
+  if (auto name = unscheduled.getSymName())
     writer.model.name = name->str();
-  auto modelDir = fused->getAttrOfType<StringAttr>("ef.model_dir");
+  auto modelDir = unscheduled->getAttrOfType<StringAttr>("ef.model_dir");
   ef::WeightStore store(modelDir ? modelDir.str() : ".");
-  if (llvm::Error error = addCpuProgram(scheduled, store, writer))
+  if (llvm::Error error = addLaunches(scheduled, store, writer))
     return fail(std::move(error));
   for (auto [variant, object] : llvm::zip_equal(*variants, *objects)) {
     addVariant(writer, variant, std::move(object));
     report.variants.push_back(variant.name);
   }
   addMetadata(writer, options);
+  collectAccumulators(scheduled, report);
   report.arenaBytes = writer.model.arena_bytes;
   report.numDispatches = writer.model.dispatches.size();
   report.numKernels = writer.model.kernels.size();
   if (llvm::Error error = writer.write(output))
     return fail(std::move(error));
-  report.weightBytes = writer.model.sections.front()->size;
+  for (const auto &section : writer.model.sections)
+    if (section->kind == fb::SectionKind::Weights)
+      report.weightBytes = section->size;
   llvm::sys::fs::file_size(output, report.artifactBytes);
   return success();
 }

@@ -9,11 +9,11 @@ namespace efc {
 
 /// `fused` is the IR of the fused phase (kernels are generated anew for each
 /// variant), `scheduled` that of the scheduled phase.
-llvm::LogicalResult emitCpuArtifact(mlir::ModuleOp fused,
-                                    mlir::ModuleOp scheduled,
-                                    llvm::StringRef output,
-                                    const CompileOptions &options,
-                                    CompileReport &report);
+llvm::LogicalResult emitArtifact(mlir::ModuleOp unscheduled,
+                                 mlir::ModuleOp scheduled,
+                                 llvm::StringRef output,
+                                 const CompileOptions &options,
+                                 CompileReport &report);
 
 /// Launches and memory plan for one machine.
 llvm::LogicalResult scheduleForCpu(mlir::ModuleOp module, llvm::StringRef cpu,

@@ -3,7 +3,9 @@
 
 #include "compiler/import/OnnxImporter.h"
 #include "compiler/pipeline/CodeEmission.h"
-#include "compiler/pipeline/Report.h"
+#include "compiler/pipeline/Log.h"
+#include "compiler/pipeline/NpuPhases.h"
+#include "compiler/report/Reports.h"
 #include "dialects/ef/EfDialect.h"
 #include "passes/Passes.h"
 #include "targets/cpu/CpuVariant.h"
@@ -12,6 +14,7 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 
 #include <chrono>
@@ -32,7 +35,13 @@ public:
 
 private:
   LogicalResult load();
+  LogicalResult runPhases();
   LogicalResult runPhase(Phase phase);
+  LogicalResult quantize();
+  LogicalResult listTensors();
+  LogicalResult partition();
+  LogicalResult schedule();
+  LogicalResult prepareNpu();
   LogicalResult runPasses(llvm::function_ref<void(OpPassManager &)> build);
   LogicalResult finishPhase(Phase phase);
   LogicalResult writeIr(StringRef path);
@@ -43,7 +52,8 @@ private:
   const CompileOptions &options;
   CompileReport &report;
   OwningOpRef<ModuleOp> module;
-  OwningOpRef<ModuleOp> fused; ///< Kept for the code of further variants.
+  /// The IR before the scheduled phase, for the code of further variants.
+  OwningOpRef<ModuleOp> unscheduled;
 };
 } // namespace
 
@@ -84,6 +94,65 @@ Compilation::runPasses(llvm::function_ref<void(OpPassManager &)> build) {
   return pm.run(*module);
 }
 
+LogicalResult Compilation::quantize() {
+  return runPasses([&](OpPassManager &pm) {
+    EfcQuantizeOptions quantization;
+    quantization.weightsOnly = options.quantize == "w8";
+    quantization.calibration = options.calibration;
+    quantization.keepFloat = options.keepFloat;
+    pm.addPass(createEfcQuantize(quantization));
+  });
+}
+
+LogicalResult Compilation::listTensors() {
+  return runPasses([&](OpPassManager &pm) {
+    EfcQuantizeOptions listing;
+    listing.keepFloat = options.keepFloat;
+    listing.listTensors = options.listTensors;
+    pm.addPass(createEfcQuantize(listing));
+  });
+}
+
+LogicalResult Compilation::partition() {
+  if (failed(runPasses([](OpPassManager &pm) { buildPartitionPipeline(pm); })))
+    return failure();
+  report.npu->cpuNodes = collectCpuNodes(*module);
+  return success();
+}
+
+LogicalResult Compilation::schedule() {
+  unscheduled = OwningOpRef<ModuleOp>(module->clone());
+  if (options.isForNpu()) {
+    llvm::Expected<NpuEstimates> estimates =
+        estimate(*module, report.npu->machine, options.mlt);
+    if (!estimates)
+      return error() << llvm::toString(estimates.takeError());
+    report.npu->estimates = std::move(*estimates);
+    if (failed(runPasses(
+            [&](OpPassManager &pm) { buildNpuSchedulePipeline(pm, options); })))
+      return failure();
+  }
+  llvm::Expected<std::vector<cpu::CpuVariant>> variants =
+      cpu::selectVariants(options.cpu);
+  if (!variants)
+    return error() << llvm::toString(variants.takeError());
+  return scheduleForCpu(*module, variants->front().name, options);
+}
+
+/// What later phases need of the machine, known before the model is read: a
+/// wrong machine should not cost a minute.
+LogicalResult Compilation::prepareNpu() {
+  if (!options.isForNpu())
+    return success();
+  llvm::Expected<efrt::npu::Machine> machine = loadMachine(options);
+  if (!machine)
+    return error() << llvm::toString(machine.takeError());
+  report.npu.emplace();
+  report.npu->machine = std::move(*machine);
+  report.npu->mlt = options.mlt;
+  return success();
+}
+
 LogicalResult Compilation::runPhase(Phase phase) {
   switch (phase) {
   case Phase::Import:
@@ -95,17 +164,17 @@ LogicalResult Compilation::runPhase(Phase phase) {
     return runPasses([&](OpPassManager &pm) {
       buildFusePipeline(pm, options.fusionReport, options.keepUnfused);
     });
-  case Phase::Scheduled: {
-    report.numOperations = countOperations(*module);
-    fused = OwningOpRef<ModuleOp>(module->clone());
-    llvm::Expected<std::vector<cpu::CpuVariant>> variants =
-        cpu::selectVariants(options.cpu);
-    if (!variants)
-      return error() << llvm::toString(variants.takeError());
-    return scheduleForCpu(*module, variants->front().name, options);
-  }
+  case Phase::Quantized:
+    return quantize();
+  case Phase::Partitioned:
+    return partition();
+  case Phase::Tiled:
+    return runPasses(
+        [&](OpPassManager &pm) { buildTilePipeline(pm, options); });
+  case Phase::Scheduled:
+    return schedule();
   case Phase::Code:
-    return emitCpuArtifact(*fused, *module, output, options, report);
+    return emitArtifact(*unscheduled, *module, output, options, report);
   }
   llvm_unreachable("all phases are handled");
 }
@@ -139,43 +208,45 @@ LogicalResult Compilation::finishPhase(Phase phase) {
                                                      : success();
 }
 
-LogicalResult Compilation::run() {
-  if (options.target != "cpu")
-    return error() << "--target=" << options.target
-                   << " is not a target of this build; choose cpu";
-  if (options.from > options.to)
-    return error() << "--compile-from=" << nameOf(options.from)
-                   << " comes after --compile-to=" << nameOf(options.to);
-  if (options.from > Phase::Fused)
-    return error() << "--compile-from=" << nameOf(options.from)
-                   << " is not possible: start from fused or earlier";
+LogicalResult Compilation::runPhases() {
   auto start = std::chrono::steady_clock::now();
-  auto closePhase = [&](StringRef name) {
-    auto now = std::chrono::steady_clock::now();
-    report.phaseSeconds.push_back(
-        {name.str(), std::chrono::duration<double>(now - start).count()});
-    start = now;
-  };
   if (failed(load()))
     return failure();
-  for (int index = static_cast<int>(options.from);
-       index <= static_cast<int>(options.to); ++index) {
-    Phase phase = static_cast<Phase>(index);
+  for (Phase phase : phasesOf(options)) {
+    if (phase > Phase::Fused && report.numOperations == 0)
+      report.numOperations = countOperations(*module);
     // IR that was loaded is that of its phase already: only an import has work
     // left, its count.
     bool isLoaded = phase == options.from && input.ends_with(".mlir") &&
                     phase != Phase::Import;
     if (!isLoaded && failed(runPhase(phase)))
       return failure();
+    if (!options.listTensors.empty() && phase == Phase::Fused)
+      return listTensors();
     if (failed(finishPhase(phase)))
       return failure();
-    closePhase(nameOf(phase));
+    auto now = std::chrono::steady_clock::now();
+    double seconds = std::chrono::duration<double>(now - start).count();
+    report.phaseSeconds.push_back({nameOf(phase).str(), seconds});
+    log(LogLevel::Info, "phase " + nameOf(phase) + ": " +
+                            llvm::formatv("{0:f2} s", seconds).str());
+    start = now;
   }
-  if (options.reportPath.empty())
+  return success();
+}
+
+LogicalResult Compilation::run() {
+  if (llvm::Error problem = check(options))
+    return error() << llvm::toString(std::move(problem));
+  report.model = input.str();
+  if (failed(prepareNpu()) || failed(runPhases()))
+    return failure();
+  if (options.reportFolder.empty())
     return success();
-  if (llvm::Error failure = writeReport(report, options.reportPath))
-    return error() << "cannot write the report '" << options.reportPath
-                   << "': " << llvm::toString(std::move(failure));
+  module = nullptr; // The reports are made from what is in the artifact.
+  if (llvm::Error problem = writeReports(report, options.reportFolder))
+    return error() << "cannot write the reports to '" << options.reportFolder
+                   << "': " << llvm::toString(std::move(problem));
   return success();
 }
 

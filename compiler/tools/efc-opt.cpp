@@ -24,8 +24,8 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  registry.insert<efc::ef::EfDialect, efc::cpu::CpuDialect,
-                  efc::npu::NpuDialect>();
+  registry
+      .insert<efc::ef::EfDialect, efc::cpu::CpuDialect, efc::npu::NpuDialect>();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "efc's single passes\n", registry));
 }

@@ -24,7 +24,7 @@ struct CompileError : std::runtime_error {
 };
 
 struct PythonOptions {
-  std::string target, cpu, precision, reportPath;
+  std::string target, cpu, precision, reportFolder;
   bool winograd, unfused;
   std::map<std::string, int64_t> dims;
   std::map<std::string, std::vector<int64_t>> inputShapes;
@@ -39,7 +39,7 @@ static efc::CompileOptions toOptions(const PythonOptions &from) {
   options.bf16 = from.precision == "bf16";
   options.winograd = from.winograd;
   options.keepUnfused = from.unfused;
-  options.reportPath = from.reportPath;
+  options.reportFolder = from.reportFolder;
   for (const auto &[name, extent] : from.dims)
     options.dims[name] = extent;
   for (const auto &[name, shape] : from.inputShapes)
@@ -116,9 +116,9 @@ PYBIND11_MODULE(_efc, module) {
          const std::string &precision, bool winograd, bool unfused,
          const std::map<std::string, int64_t> &dims,
          const std::map<std::string, std::vector<int64_t>> &inputShapes,
-         const std::string &reportPath) {
+         const std::string &reportFolder) {
         return compileModel(model, output,
-                            {target, cpu, precision, reportPath, winograd,
+                            {target, cpu, precision, reportFolder, winograd,
                              unfused, dims, inputShapes});
       },
       py::arg("model"), py::arg("output"), py::kw_only(), py::arg("target"),

@@ -5,6 +5,7 @@
 #include "targets/cpu/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/MapVector.h"
 
 #include <map>
 
@@ -24,7 +25,8 @@ namespace {
 /// A tensor of the arena. Live from launch `first`, which writes it, to launch
 /// `last`, the last one that reads it; both included.
 struct LiveRange {
-  Value value;
+  Operation *launch; ///< What writes it.
+  unsigned place;    ///< Index into the launch's `offsets`.
   int64_t bytes = 0;
   int64_t first = 0, last = 0;
   int64_t offset = 0;
@@ -37,6 +39,13 @@ static int64_t bytesOf(Value value) {
   return llvm::alignTo(type.getNumElements() *
                            ef::getElementBytes(type.getElementType()),
                        kAlignment);
+}
+
+/// What the partition needs of the arena while it runs.
+static int64_t workspaceBytesOf(npu::LaunchOp launch) {
+  auto program = SymbolTable::lookupNearestSymbolFrom<npu::ProgramOp>(
+      launch, launch.getCalleeAttr());
+  return program ? llvm::alignTo(program.getSlotBytes()[1], kAlignment) : 0;
 }
 
 static SmallVector<LiveRange> collectLiveRanges(func::FuncOp main) {
@@ -53,12 +62,16 @@ static SmallVector<LiveRange> collectLiveRanges(func::FuncOp main) {
       if (isa<func::ReturnOp>(op))
         range.output = operand.getOperandNumber();
     }
-    if (!isa<DispatchOp>(op))
+    if (!isLaunch(&op))
       continue;
-    for (Value result : op.getResults()) {
+    for (OpResult result : op.getResults()) {
       indices[result] = ranges.size();
-      ranges.push_back({result, bytesOf(result), time, time});
+      ranges.push_back(
+          {&op, result.getResultNumber(), bytesOf(result), time, time});
     }
+    if (auto launch = dyn_cast<npu::LaunchOp>(op))
+      ranges.push_back(
+          {&op, op.getNumResults(), workspaceBytesOf(launch), time, time});
     ++time;
   }
   return ranges;
@@ -120,17 +133,13 @@ struct PlanMemory : efc::cpu::impl::EfcCpuPlanMemoryBase<PlanMemory> {
     arenaBytes = bytes;
     liveBytes = largestLiveSum(inArena);
 
-    llvm::DenseMap<Value, int64_t> offsets;
+    llvm::MapVector<Operation *, SmallVector<int64_t>> places;
     for (LiveRange &range : ranges)
-      offsets[range.value] =
-          range.output < 0 ? range.offset : -1 - range.output;
+      places[range.launch].push_back(range.output < 0 ? range.offset
+                                                      : -1 - range.output);
     Builder builder(&getContext());
-    for (auto dispatch : main.getOps<DispatchOp>()) {
-      SmallVector<int64_t> places;
-      for (Value result : dispatch.getResults())
-        places.push_back(offsets.lookup(result));
-      dispatch.setOffsetsAttr(builder.getDenseI64ArrayAttr(places));
-    }
+    for (auto &[launch, offsets] : places)
+      launch->setAttr("offsets", builder.getDenseI64ArrayAttr(offsets));
     module->setAttr("cpu.arena_bytes", builder.getI64IntegerAttr(bytes));
   }
 };

@@ -1,6 +1,7 @@
-// See CpuProgram.h.
-#include "compiler/artifact/CpuProgram.h"
+// See Launches.h.
+#include "compiler/artifact/Launches.h"
 
+#include "compiler/artifact/NpuWeights.h"
 #include "dialects/cpu/CpuDialect.h"
 #include "dialects/ef/Locations.h"
 #include "targets/cpu/Aliases.h"
@@ -8,7 +9,6 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Quant/IR/QuantTypes.h"
-#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace efc;
@@ -59,21 +59,28 @@ static std::unique_ptr<fb::PortT> createPort(Type type, Attribute name,
 }
 
 namespace {
+/// A piece of the weights' section: a constant of @main, or all of a program's.
+struct WeightPiece {
+  Value constant;
+  npu::ProgramOp program;
+};
+
 /// Collects the tables while walking @main in order.
-class Program {
+class Collector {
 public:
-  Program(func::FuncOp main, fb::ModelT &model) : main(main), model(model) {}
+  Collector(func::FuncOp main, fb::ModelT &model) : main(main), model(model) {}
 
   void describe() {
     describePorts();
-    for (auto dispatch : main.getOps<cpu::DispatchOp>())
-      addDispatch(dispatch);
+    for (Operation &op : main.getBody().front())
+      if (auto dispatch = dyn_cast<cpu::DispatchOp>(op))
+        addDispatch(dispatch);
+      else if (auto launch = dyn_cast<npu::LaunchOp>(op))
+        addNpuLaunch(launch);
   }
 
-  /// Constants in the order of their offsets.
-  const llvm::MapVector<Value, uint64_t> &getConstants() const {
-    return constants;
-  }
+  /// In order; each is padded to kAlignment.
+  ArrayRef<WeightPiece> getPieces() const { return pieces; }
   uint64_t getWeightBytes() const { return weightBytes; }
 
 private:
@@ -105,6 +112,52 @@ private:
                                            SmallVector<Value>(op.getResults())))
       dispatch->bytes += bytesOf(value.getType());
     model.dispatches.push_back(std::move(dispatch));
+  }
+
+  /// [weights, workspace, inputs..., outputs...]: the program's slots.
+  void addNpuLaunch(npu::LaunchOp op) {
+    auto program = SymbolTable::lookupNearestSymbolFrom<npu::ProgramOp>(
+        op, op.getCalleeAttr());
+    auto dispatch = std::make_unique<fb::DispatchT>();
+    dispatch->device = fb::DeviceKind::Npu;
+    dispatch->program = programIndex(program.getSymName());
+    ArrayRef<int64_t> slotBytes = program.getSlotBytes();
+    dispatch->tensors.push_back(
+        addBytes(fb::Memory::Weights, weightBytes, slotBytes[0]));
+    pieces.push_back({Value(), program});
+    weightBytes += llvm::alignTo(slotBytes[0], kAlignment);
+    dispatch->tensors.push_back(
+        addBytes(fb::Memory::Arena, op.getOffsets()->back(), slotBytes[1]));
+    for (Value input : op.getInputs())
+      dispatch->tensors.push_back(tensorIndex(input));
+    for (auto [result, offset] : llvm::zip(op.getResults(), *op.getOffsets()))
+      dispatch->tensors.push_back(addResult(result, offset));
+    dispatch->results = op.getNumResults();
+    dispatch->node = ef::getNodeName(op.getLoc()).str();
+    dispatch->op = program.getSymName().str();
+    const fb::NpuProgramT &entry = *model.npu_programs[dispatch->program];
+    dispatch->macs = entry.macs;
+    dispatch->bytes = entry.dram_bytes;
+    model.dispatches.push_back(std::move(dispatch));
+  }
+
+  uint32_t programIndex(StringRef name) const {
+    for (auto [index, program] : llvm::enumerate(model.npu_programs))
+      if (program->name == name)
+        return index;
+    llvm_unreachable("every program of the module is in the artifact");
+  }
+
+  /// Memory without a type of its own.
+  uint32_t addBytes(fb::Memory memory, uint64_t offset, uint64_t size) {
+    auto tensor = std::make_unique<fb::TensorT>();
+    tensor->memory = memory;
+    tensor->dtype = fb::DType::U8;
+    tensor->offset = offset;
+    tensor->size = size;
+    tensor->shape = {static_cast<int64_t>(size)};
+    model.tensors.push_back(std::move(tensor));
+    return model.tensors.size() - 1;
   }
 
   uint32_t kernelIndex(StringRef name) {
@@ -151,11 +204,11 @@ private:
     if (auto argument = dyn_cast<BlockArgument>(root))
       return addTensor(value, fb::Memory::Input, argument.getArgNumber(),
                        model.inputs[argument.getArgNumber()]->name);
-    if (root.getDefiningOp<cpu::DispatchOp>()) {
+    if (cpu::isLaunch(root.getDefiningOp())) {
       const fb::TensorT &memory = *model.tensors[tensors.lookup(root)];
       return addTensor(value, memory.memory, memory.offset, memory.name);
     }
-    constants.insert({value, weightBytes});
+    pieces.push_back({value, npu::ProgramOp()});
     uint32_t index = addTensor(value, fb::Memory::Weights, weightBytes,
                                ef::getTensorName(value.getLoc()));
     weightBytes += llvm::alignTo(bytesOf(value.getType()), kAlignment);
@@ -166,43 +219,53 @@ private:
   fb::ModelT &model;
   llvm::DenseMap<Value, uint32_t> tensors;
   llvm::StringMap<uint32_t> kernels;
-  llvm::MapVector<Value, uint64_t> constants;
+  std::vector<WeightPiece> pieces;
   uint64_t weightBytes = 0;
 };
 } // namespace
 
-static llvm::Error streamConstants(ArrayRef<Value> constants,
-                                   ef::WeightStore &store,
-                                   const ArtifactWriter::Sink &sink) {
+static llvm::Error streamConstant(Value value, ef::WeightStore &store,
+                                  const ArtifactWriter::Sink &sink) {
+  llvm::Expected<ef::HostTensor> tensor = cpu::evaluateConstant(value, store);
+  if (!tensor)
+    return tensor.takeError();
+  return sink(tensor->getBytes());
+}
+
+static llvm::Error streamPieces(ArrayRef<WeightPiece> pieces,
+                                ef::WeightStore &store,
+                                const ArtifactWriter::Sink &sink) {
   static const char zeros[kAlignment] = {};
-  for (Value value : constants) {
-    llvm::Expected<ef::HostTensor> tensor = cpu::evaluateConstant(value, store);
-    if (!tensor)
-      return tensor.takeError();
-    ArrayRef<char> bytes = tensor->getBytes();
-    if (llvm::Error error = sink(bytes))
+  for (WeightPiece piece : pieces) {
+    uint64_t bytes = 0;
+    auto count = [&](ArrayRef<char> part) {
+      bytes += part.size();
+      return sink(part);
+    };
+    llvm::Error error = piece.constant
+                            ? streamConstant(piece.constant, store, count)
+                            : streamNpuWeights(piece.program, store, count);
+    if (error)
       return error;
-    if (llvm::Error error = sink(ArrayRef(
-            zeros, llvm::alignTo(bytes.size(), kAlignment) - bytes.size())))
+    if (llvm::Error error =
+            sink(ArrayRef(zeros, llvm::alignTo(bytes, kAlignment) - bytes)))
       return error;
   }
   return llvm::Error::success();
 }
 
-llvm::Error efc::addCpuProgram(ModuleOp module, ef::WeightStore &store,
-                               ArtifactWriter &writer) {
+llvm::Error efc::addLaunches(ModuleOp module, ef::WeightStore &store,
+                             ArtifactWriter &writer) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
-  Program program(main, writer.model);
-  program.describe();
+  Collector collector(main, writer.model);
+  collector.describe();
   writer.model.arena_bytes =
       module->getAttrOfType<IntegerAttr>("cpu.arena_bytes").getInt();
-  std::vector<Value> constants;
-  for (auto [value, offset] : program.getConstants())
-    constants.push_back(value);
   writer.addSection(fb::SectionKind::Weights, "weights",
-                    program.getWeightBytes(),
-                    [constants, &store](const ArtifactWriter::Sink &sink) {
-                      return streamConstants(constants, store, sink);
+                    collector.getWeightBytes(),
+                    [pieces = collector.getPieces().vec(),
+                     &store](const ArtifactWriter::Sink &sink) {
+                      return streamPieces(pieces, store, sink);
                     });
   return llvm::Error::success();
 }
