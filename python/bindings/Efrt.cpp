@@ -124,22 +124,59 @@ static py::list profile(const Session &session) {
     item["seconds"] = entry.seconds;
     item["macs"] = entry.macs;
     item["bytes"] = entry.bytes;
+    item["device"] = entry.device;
+    item["simulated_seconds"] = entry.simulatedSeconds;
     entries.append(item);
   }
   return entries;
 }
 
+static py::dict toDict(const efrt::SimulatedCommand &command) {
+  py::dict item;
+  item["queue"] = command.queue;
+  item["node"] = command.node;
+  item["op"] = command.op;
+  item["sequence"] = command.sequence;
+  item["group"] = command.group;
+  item["tile"] = command.tile;
+  item["start"] = command.start;
+  item["end"] = command.end;
+  return item;
+}
+
+static py::list simulation(const Session &session) {
+  py::list launches;
+  for (const efrt::SimulatedLaunch *launch : session.simulation()) {
+    py::list commands;
+    for (const efrt::SimulatedCommand &command : launch->commands)
+      commands.append(toDict(command));
+    py::dict item;
+    item["program"] = launch->program;
+    item["machine"] = launch->machine;
+    item["clock_hz"] = launch->clockHz;
+    item["cycles"] = launch->cycles;
+    item["macs"] = launch->macs;
+    item["dram_bytes"] = launch->dramBytes;
+    item["commands"] = commands;
+    launches.append(item);
+  }
+  return launches;
+}
+
 static void bindSession(py::module_ &module) {
   py::class_<Session>(module, "Session")
       .def(py::init([](const std::string &path, unsigned threads,
-                       const std::string &variant, bool profiled) {
+                       const std::string &variant, bool profiled,
+                       const std::string &device, bool timingOnly) {
              py::gil_scoped_release release;
              return take(Session::load(path, {.threads = threads,
                                               .variant = variant,
-                                              .profile = profiled}));
+                                              .profile = profiled,
+                                              .device = device,
+                                              .timingOnly = timingOnly}));
            }),
            py::arg("path"), py::arg("threads"), py::arg("variant"),
-           py::arg("profile"))
+           py::arg("profile"), py::arg("device"), py::arg("timing_only"))
       .def("inputs",
            [](const Session &session) { return toList(session.inputs()); })
       .def("outputs",
@@ -156,6 +193,8 @@ static void bindSession(py::module_ &module) {
       .def("run_observed", &runObserved)
       .def("profile", &profile)
       .def("reset_profile", &Session::resetProfile)
+      .def("simulation", &simulation)
+      .def_property_readonly("simulated_seconds", &Session::simulatedSeconds)
       .def_property_readonly("arena_bytes", &Session::arenaBytes)
       .def_property_readonly("weight_bytes", &Session::weightBytes)
       .def_property_readonly(

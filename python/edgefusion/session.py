@@ -47,14 +47,24 @@ def _ports(described: list[tuple[str, str, list[int]]]) -> list[Port]:
 class Session:
     """An artifact, loaded and ready to run.
 
-    `threads` share each kernel launch (0: one a core). `profile` measures each launch. Not for use by two threads at a time.
+    `threads` share each kernel launch (0: one a core). `profile` measures each launch. `device` runs the NPU's programs ("": the
+    simulator). With `timing_only` a run computes nothing: only `simulation` and `simulated_seconds` are of use. Not for use by
+    two threads at a time.
     """
 
-    def __init__(self, path: str | os.PathLike[str], threads: int = 0, variant: str = "", profile: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        threads: int = 0,
+        variant: str = "",
+        profile: bool = False,
+        device: str = "",
+        timing_only: bool = False,
+    ) -> None:
         efrt = extension("_efrt")
         self._failure = efrt.RuntimeFailure
         try:
-            self._session = efrt.Session(os.fspath(path), threads, variant, profile)
+            self._session = efrt.Session(os.fspath(path), threads, variant, profile, device, timing_only)
         except self._failure as error:
             raise UserError(str(error)) from None
         self.inputs = _ports(self._session.inputs())
@@ -72,8 +82,18 @@ class Session:
         self._call(self._session.run_observed, observer)
 
     def profile(self) -> list[dict[str, Any]]:
-        """Of each kernel launch: node, op, kernel, calls, seconds (sum over calls), macs and bytes (of one call)."""
+        """Of each launch: node, op, kernel, device, calls, seconds (of all calls), macs, bytes, simulated_seconds (of one)."""
         return self._session.profile()
+
+    def simulation(self) -> list[dict[str, Any]]:
+        """Of each launch on the simulated NPU: program, machine, clock_hz, cycles, macs, dram_bytes and commands by start time,
+        each with queue, node, op, sequence, group, tile, start and end (in cycles)."""
+        return self._session.simulation()
+
+    @property
+    def simulated_seconds(self) -> float:
+        """What a run takes on the simulated NPU, without the launches on the CPU."""
+        return self._session.simulated_seconds
 
     def reset_profile(self) -> None:
         self._session.reset_profile()

@@ -6,10 +6,12 @@
 
 #include "efrt/Session.h"
 #include "efrt/artifact_generated.h"
+#include "npu/Machine.h"
 #include "runtime/core/MappedFile.h"
 
 namespace efrt {
 
+using efc::fb::DeviceKind;
 using efc::fb::Memory;
 using efc::fb::SectionKind;
 
@@ -34,7 +36,8 @@ struct ArtifactTensor {
 };
 
 struct ArtifactDispatch {
-  uint32_t kernel;
+  DeviceKind device;
+  uint32_t kernel; ///< Npu: index into npuPrograms.
   std::vector<uint32_t> tensors;
   uint32_t results; ///< The last so many of `tensors`.
   uint64_t work;
@@ -51,6 +54,14 @@ struct ArtifactVariant {
   std::string name, triple;
   std::vector<std::string> features;
   uint32_t section;
+};
+
+struct ArtifactNpuProgram {
+  std::string name;
+  std::span<const std::byte> commands; ///< For npu::decodeProgram().
+  std::span<const std::byte> schedule; ///< For npu::decodeSchedule(), or empty.
+  double cycles;                       ///< Simulated, by the compiler.
+  uint64_t macs, dramBytes;
 };
 
 class Artifact {
@@ -70,6 +81,8 @@ public:
   std::vector<std::string> kernels;
   std::vector<ArtifactDispatch> dispatches;
   std::vector<ArtifactVariant> variants;
+  npu::Machine npuMachine; ///< What npuPrograms, if any, were made for.
+  std::vector<ArtifactNpuProgram> npuPrograms;
   std::vector<ArtifactSection> sections;
   std::vector<std::pair<std::string, std::string>> metadata;
   std::span<const std::byte> weights; ///< Empty when the model has none.

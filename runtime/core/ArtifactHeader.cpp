@@ -14,7 +14,8 @@ static constexpr unsigned char kMagic[8] = {'E',  'F',  'A',  0,
 static constexpr size_t kPrefixBytes = 32;
 static constexpr size_t kSectionAlignment = 64;
 static constexpr uint16_t kVersionMajor = 1;
-static constexpr uint64_t kKnownFeatures = 0;
+/// NPU programs.
+static constexpr uint64_t kKnownFeatures = 1;
 
 /// The fixed part at the start of the file.
 struct Prefix {

@@ -1,9 +1,12 @@
 // Turns a structurally valid header into an Artifact: every range, shape and
 // index is checked here, once.
+#include "npu/MachineFields.h"
 #include "runtime/core/ArtifactReader.h"
 #include "runtime/core/Text.h"
 
+#include <cmath>
 #include <limits>
+#include <optional>
 
 using namespace efrt;
 
@@ -100,9 +103,32 @@ static Status readTensors(const efc::fb::Model &model, Artifact &artifact) {
   return Status();
 }
 
+/// What an NPU launch's first two tensors must be: its weights and workspace.
+static bool isNpuMemory(const ArtifactTensor &tensor, Memory memory) {
+  return tensor.memory == memory && tensor.info.dtype == DType::U8 &&
+         tensor.info.shape.size() == 1;
+}
+
+static Status checkNpuDispatch(const ArtifactDispatch &dispatch,
+                               const Artifact &artifact) {
+  if (dispatch.kernel >= artifact.npuPrograms.size())
+    return corrupt(concat("names NPU program ", dispatch.kernel, " of ",
+                          artifact.npuPrograms.size()));
+  if (dispatch.tensors.size() < size_t(dispatch.results) + 2 ||
+      !isNpuMemory(artifact.tensors[dispatch.tensors[0]], Memory::Weights) ||
+      !isNpuMemory(artifact.tensors[dispatch.tensors[1]], Memory::Arena))
+    return corrupt("has no bytes of weights and of workspace for the NPU");
+  if (dispatch.work != 0 || dispatch.scratch != 0)
+    return corrupt("asks for work items or scratch on the NPU");
+  return Status();
+}
+
 static Status checkDispatch(const ArtifactDispatch &dispatch,
                             const Artifact &artifact) {
-  if (dispatch.kernel >= artifact.kernels.size())
+  if (dispatch.device > DeviceKind::MAX)
+    return corrupt("is for an unknown kind of device");
+  if (dispatch.device == DeviceKind::Cpu &&
+      dispatch.kernel >= artifact.kernels.size())
     return corrupt(concat("names kernel ", dispatch.kernel, " of ",
                           artifact.kernels.size()));
   if (dispatch.results > dispatch.tensors.size())
@@ -120,16 +146,24 @@ static Status checkDispatch(const ArtifactDispatch &dispatch,
       dispatch.scratch > kMaxBytes)
     return corrupt(
         "asks for more work items or scratch memory than there can be");
-  return Status();
+  return dispatch.device == DeviceKind::Npu
+             ? checkNpuDispatch(dispatch, artifact)
+             : Status();
 }
 
 static Status readDispatches(const efc::fb::Model &model, Artifact &artifact) {
   for (size_t i = 0; i < length(model.dispatches()); ++i) {
     const efc::fb::Dispatch &dispatch = *model.dispatches()->Get(i);
-    ArtifactDispatch read = {dispatch.kernel(),       {},
-                             dispatch.results(),      dispatch.work(),
-                             dispatch.scratch(),      toString(dispatch.node()),
-                             toString(dispatch.op()), dispatch.macs(),
+    bool isNpu = dispatch.device() == DeviceKind::Npu;
+    ArtifactDispatch read = {dispatch.device(),
+                             isNpu ? dispatch.program() : dispatch.kernel(),
+                             {},
+                             dispatch.results(),
+                             dispatch.work(),
+                             dispatch.scratch(),
+                             toString(dispatch.node()),
+                             toString(dispatch.op()),
+                             dispatch.macs(),
                              dispatch.bytes()};
     if (dispatch.tensors())
       read.tensors.assign(dispatch.tensors()->begin(),
@@ -175,6 +209,65 @@ static Status readVariants(const efc::fb::Model &model, Artifact &artifact) {
   return Status();
 }
 
+static Status readNpuMachine(const efc::fb::NpuMachine *machine,
+                             Artifact &artifact) {
+  if (!machine)
+    return corrupt("it has NPU programs and no NPU machine");
+  std::vector<std::pair<std::string, double>> figures;
+  for (size_t i = 0; i < length(machine->figures()); ++i) {
+    const efc::fb::NpuFigure &figure = *machine->figures()->Get(i);
+    figures.emplace_back(toString(figure.name()), figure.value());
+  }
+  Result<npu::Machine> read =
+      npu::machineFromFigures(toString(machine->name()), figures);
+  if (!read)
+    return read.status();
+  artifact.npuMachine = std::move(*read);
+  return Status();
+}
+
+/// The bytes of a section of the given kind; nothing if it is none.
+static std::optional<std::span<const std::byte>>
+sectionBytes(const Artifact &artifact, uint64_t index, SectionKind kind) {
+  if (index >= artifact.sections.size() ||
+      artifact.sections[index].kind != kind)
+    return std::nullopt;
+  return artifact.sections[index].data;
+}
+
+static Status readNpuPrograms(const efc::fb::Model &model, Artifact &artifact) {
+  size_t count = length(model.npu_programs());
+  if (count == 0)
+    return Status();
+  if (Status status = readNpuMachine(model.npu_machine(), artifact);
+      !status.ok())
+    return status;
+  for (size_t i = 0; i < count; ++i) {
+    const efc::fb::NpuProgram &program = *model.npu_programs()->Get(i);
+    std::string which =
+        concat("its NPU program ", i, " ", quote(toString(program.name())));
+    auto commands =
+        sectionBytes(artifact, program.commands(), SectionKind::NpuCommands);
+    if (!commands)
+      return corrupt(concat(which, " names no section of commands"));
+    std::optional<std::span<const std::byte>> schedule;
+    if (program.schedule() >= 0) {
+      schedule =
+          sectionBytes(artifact, static_cast<uint64_t>(program.schedule()),
+                       SectionKind::NpuSchedule);
+      if (!schedule)
+        return corrupt(concat(which, " names no schedule"));
+    }
+    if (!std::isfinite(program.cycles()) || program.cycles() < 0)
+      return corrupt(concat(which, " takes no number of cycles"));
+    artifact.npuPrograms.push_back(
+        {toString(program.name()), *commands,
+         schedule.value_or(std::span<const std::byte>()), program.cycles(),
+         program.macs(), program.dram_bytes()});
+  }
+  return Status();
+}
+
 static void readTexts(const efc::fb::Model &model, Artifact &artifact) {
   artifact.versionMajor = model.version_major();
   artifact.versionMinor = model.version_minor();
@@ -202,6 +295,8 @@ Status efrt::readModel(const efc::fb::Model &model, Artifact &artifact) {
     return corrupt(
         concat("it asks for an arena of ", artifact.arenaBytes, " bytes"));
   if (Status status = readTensors(model, artifact); !status.ok())
+    return status;
+  if (Status status = readNpuPrograms(model, artifact); !status.ok())
     return status;
   if (Status status = readDispatches(model, artifact); !status.ok())
     return status;

@@ -61,6 +61,8 @@ efrt_status efrt_session_load(const char *path,
       loadOptions.threads = options->threads;
       loadOptions.variant = options->variant ? options->variant : "";
       loadOptions.profile = options->profile != 0;
+      loadOptions.device = options->device ? options->device : "";
+      loadOptions.timingOnly = options->timing_only != 0;
     }
     Result<std::unique_ptr<Session>> loaded = Session::load(path, loadOptions);
     if (!loaded)
@@ -155,11 +157,15 @@ efrt_status efrt_session_profile_entry(const efrt_session *session,
                     concat("the profile has ", session->profile.size(),
                            " entries, and ", index, " was asked for"));
     const ProfileEntry &from = session->profile[index];
-    *entry = {from.node.c_str(), from.op.c_str(), from.kernel.c_str(),
-              from.calls,        from.seconds,    from.macs,
-              from.bytes};
+    *entry = {from.node.c_str(), from.op.c_str(),     from.kernel.c_str(),
+              from.calls,        from.seconds,        from.macs,
+              from.bytes,        from.device.c_str(), from.simulatedSeconds};
     return Status();
   });
+}
+
+double efrt_session_simulated_seconds(const efrt_session *session) {
+  return session ? session->session->simulatedSeconds() : 0;
 }
 
 size_t efrt_session_arena_bytes(const efrt_session *session) {

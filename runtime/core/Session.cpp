@@ -5,8 +5,9 @@
 #include "runtime/core/AlignedMemory.h"
 #include "runtime/core/Artifact.h"
 #include "runtime/core/Text.h"
-#include "runtime/devices/Device.h"
+#include "runtime/devices/NpuDevices.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <new>
@@ -26,14 +27,20 @@ struct Session::Impl {
       addresses; ///< The tensors of all launches, one launch after the other.
   std::vector<Launch> launches;
   std::vector<ProfileEntry> profile;
-  bool isProfiling = false;
+  bool isProfiling = false, isTimingOnly = false;
   TensorObserver observer;
-  /// After what its launches point to.
-  std::unique_ptr<Device> device;
+  std::string variant;
+  /// After what their launches point to. Null: no launch needs it.
+  std::unique_ptr<Device> cpu, npu;
 
   Status allocate();
+  Status createDevices(const SessionOptions &options);
+  Device &deviceOf(const ArtifactDispatch &dispatch) const {
+    return dispatch.device == DeviceKind::Npu ? *npu : *cpu;
+  }
   std::byte *addressOf(const ArtifactTensor &tensor) const;
   void prepareLaunches();
+  ProfileEntry profileEntryOf(const ArtifactDispatch &dispatch) const;
   void observeResults(const ArtifactDispatch &dispatch) const;
   Status run(const std::function<bool()> &cancelled);
 };
@@ -102,10 +109,65 @@ void Session::Impl::prepareLaunches() {
         isKnown && dispatch.macs < kSmallMacs && dispatch.bytes < kSmallBytes;
     launches.push_back({dispatch.kernel, std::span(addresses).subspan(first),
                         dispatch.work, dispatch.scratch, isSmall});
-    profile.push_back({dispatch.node, dispatch.op,
-                       artifact.kernels[dispatch.kernel], 0, 0, dispatch.macs,
-                       dispatch.bytes});
+    profile.push_back(profileEntryOf(dispatch));
   }
+}
+
+ProfileEntry
+Session::Impl::profileEntryOf(const ArtifactDispatch &dispatch) const {
+  bool isNpu = dispatch.device == DeviceKind::Npu;
+  ProfileEntry entry = {dispatch.node,
+                        dispatch.op,
+                        isNpu ? artifact.npuPrograms[dispatch.kernel].name
+                              : artifact.kernels[dispatch.kernel],
+                        0,
+                        0,
+                        dispatch.macs,
+                        dispatch.bytes};
+  const Device &device = deviceOf(dispatch);
+  entry.device = device.name();
+  if (const SimulatedLaunch *launch = device.simulation(dispatch.kernel))
+    entry.simulatedSeconds = launch->cycles / launch->clockHz;
+  return entry;
+}
+
+static bool runsOn(const Artifact &artifact, DeviceKind device) {
+  return std::ranges::any_of(artifact.dispatches,
+                             [&](const ArtifactDispatch &dispatch) {
+                               return dispatch.device == device;
+                             });
+}
+
+Status Session::Impl::createDevices(const SessionOptions &options) {
+  bool hasNpu = !artifact.npuPrograms.empty();
+  bool wantsCpu = options.device == "cpu";
+  if (wantsCpu ? hasNpu : !hasNpu && !options.device.empty())
+    return Status(StatusCode::InvalidArgument,
+                  concat("it is compiled for ",
+                         hasNpu ? "the NPU and cannot run on the device "
+                                : "the CPU and cannot run on the device ",
+                         quote(options.device),
+                         "; compile the model with --target=",
+                         hasNpu ? "cpu" : "exynos-npu"));
+  // An artifact without launches still needs a device to name.
+  if (!hasNpu || runsOn(artifact, DeviceKind::Cpu)) {
+    Result<std::unique_ptr<Device>> device =
+        createCpuDevice(artifact, options.threads, options.variant);
+    if (!device)
+      return device.status();
+    cpu = std::move(*device);
+    variant = cpu->variant();
+  }
+  if (!hasNpu)
+    return Status();
+  Result<std::unique_ptr<Device>> device =
+      createNpuDevice(options.device, artifact, options);
+  if (!device)
+    return device.status();
+  npu = std::move(*device);
+  variant = concat(variant, variant.empty() ? "" : " + ", npu->name(), " (",
+                   npu->variant(), ')');
+  return Status();
 }
 
 void Session::Impl::observeResults(const ArtifactDispatch &dispatch) const {
@@ -118,13 +180,16 @@ void Session::Impl::observeResults(const ArtifactDispatch &dispatch) const {
 
 Status Session::Impl::run(const std::function<bool()> &cancelled) {
   using Clock = std::chrono::steady_clock;
+  if (isTimingOnly)
+    return Status();
   for (size_t i = 0; i < launches.size(); ++i) {
     if (cancelled && cancelled())
       return Status(StatusCode::Cancelled, "the run was cancelled");
     Clock::time_point begin = isProfiling ? Clock::now() : Clock::time_point();
-    if (Status status = device->submit(launches[i]); !status.ok())
+    Device &device = deviceOf(artifact.dispatches[i]);
+    if (Status status = device.submit(launches[i]); !status.ok())
       return status;
-    if (Status status = device->wait(); !status.ok())
+    if (Status status = device.wait(); !status.ok())
       return status;
     if (isProfiling) {
       profile[i].seconds +=
@@ -155,15 +220,10 @@ Session::load(const std::string &path, const SessionOptions &options) try {
   Impl &impl = *session->impl;
   impl.artifact = std::move(*artifact);
   impl.isProfiling = options.profile;
+  impl.isTimingOnly = options.timingOnly;
   Status status = impl.allocate();
-  if (status.ok()) {
-    Result<std::unique_ptr<Device>> device =
-        createCpuDevice(impl.artifact, options.threads, options.variant);
-    if (device)
-      impl.device = std::move(*device);
-    else
-      status = device.status();
-  }
+  if (status.ok())
+    status = impl.createDevices(options);
   if (!status.ok())
     return Status(status.getCode(),
                   concat("cannot load ", quote(path), ": ", status.message()));
@@ -227,7 +287,28 @@ size_t Session::arenaBytes() const { return impl->artifact.arenaBytes; }
 
 size_t Session::weightBytes() const { return impl->artifact.weights.size(); }
 
-std::string_view Session::variant() const { return impl->device->variant(); }
+std::string_view Session::variant() const { return impl->variant; }
+
+std::vector<const SimulatedLaunch *> Session::simulation() const {
+  std::vector<const SimulatedLaunch *> result;
+  for (const ArtifactDispatch &dispatch : impl->artifact.dispatches)
+    if (const SimulatedLaunch *launch =
+            impl->deviceOf(dispatch).simulation(dispatch.kernel))
+      result.push_back(launch);
+  return result;
+}
+
+double Session::simulatedSeconds() const {
+  double seconds = 0;
+  for (const SimulatedLaunch *launch : simulation())
+    seconds += launch->cycles / launch->clockHz;
+  return seconds;
+}
+
+size_t Session::numCpuLaunches() const {
+  return static_cast<size_t>(std::ranges::count(
+      impl->artifact.dispatches, DeviceKind::Cpu, &ArtifactDispatch::device));
+}
 
 std::span<const std::pair<std::string, std::string>> Session::metadata() const {
   return impl->artifact.metadata;

@@ -7,9 +7,9 @@
 
 namespace efrt {
 
-/// One kernel over the work items [0, work).
+/// One kernel over the work items [0, work), or one NPU program.
 struct Launch {
-  uint32_t kernel; ///< Index into the artifact's kernels.
+  uint32_t kernel; ///< Index into the artifact's kernels or NPU programs.
   std::span<void *const>
       tensors;      ///< Operands, then results; must live until wait().
   uint64_t work;    ///< Any partition of it gives the same bits.
@@ -29,6 +29,11 @@ public:
   virtual Status submit(const Launch &launch) = 0;
   /// Returns when the submitted launch has written its results.
   virtual Status wait() = 0;
+  /// A device whose programs have a simulated time: that of program `kernel`.
+  /// Null: it runs in real time.
+  virtual const SimulatedLaunch *simulation(uint32_t kernel) const {
+    return nullptr;
+  }
 };
 
 /// The processor itself. `threads`: 0 for one per usable core; `variant`: empty

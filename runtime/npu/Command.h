@@ -45,7 +45,7 @@ std::string_view nameOf(Queue queue);
 /// Integers stand for real = scale * q; `limit` is the largest |q| that a store
 /// gives (32767, or 8191 with guard bits). For floats scale is 1, limit unused.
 struct View {
-  uint32_t address = 0; ///< Byte in the scratchpad of element [0, 0, 0, 0].
+  uint32_t address = 0;     ///< Byte in the scratchpad of element [0, 0, 0, 0].
   DType dtype = DType::I16; ///< I8, I16, I32, I64, F16, F32 or F64.
   std::array<uint32_t, 4> extents = {1, 1, 1, 1};
   std::array<int32_t, 4> strides = {0, 0, 0, 0};
@@ -107,11 +107,11 @@ struct VectorProgram {
 /// n-d copy between DRAM and the scratchpad; no conversion. The DRAM side is
 /// byte `offset` of the launch's tensor `slot`.
 struct DmaCommand {
-  bool isStore = false; ///< false: DRAM to scratchpad.
+  bool isStore = false;     ///< false: DRAM to scratchpad.
   uint8_t elementBytes = 2; ///< 1, 2, 4 or 8: what is never torn.
   uint16_t slot = 0;
   uint64_t offset = 0;
-  uint32_t address = 0; ///< Scratchpad.
+  uint32_t address = 0;                              ///< Scratchpad.
   std::array<uint32_t, 5> extents = {1, 1, 1, 1, 1}; ///< Innermost last.
   std::array<int64_t, 5> dramStrides = {};           ///< Bytes; 0 repeats.
   std::array<int32_t, 5> scratchStrides = {};
@@ -182,9 +182,9 @@ struct LayerNormCommand {
   VectorProgram epilogue; ///< result extents [1, 1, rows, columns]
 };
 
-using Body = std::variant<DmaCommand, TensorCommand, VectorCommand,
-                          SoftmaxCommand, NormStatsCommand, NormFactorsCommand,
-                          LayerNormCommand>;
+using Body =
+    std::variant<DmaCommand, TensorCommand, VectorCommand, SoftmaxCommand,
+                 NormStatsCommand, NormFactorsCommand, LayerNormCommand>;
 
 struct Wait {
   Queue queue;
@@ -233,9 +233,9 @@ struct Access {
 };
 
 /// Everything that `command` reads and then writes, contiguous dimensions
-/// merged. A view is taken to be read as a whole, though a window may skip some.
-/// The one source for the compiler's synchronisation, the verifier and the
-/// simulator's checks.
+/// merged. A view is taken to be read as a whole, though a window may skip
+/// some. The one source for the compiler's synchronisation, the verifier and
+/// the simulator's checks.
 std::vector<Access> accessesOf(const Command &command);
 
 /// Dependencies are tracked in granules: two accesses conflict if they touch

@@ -280,7 +280,8 @@ Result<std::vector<std::byte>> Encoder::encode() {
       static_cast<uint32_t>(codeWords.size()),
       static_cast<uint32_t>(program.slotBytes.size()),
       program.numInputs,
-      program.scratchpadBytes};
+      program.scratchpadBytes,
+      static_cast<uint32_t>(program.flow.size())};
   auto append = [&](const std::vector<uint32_t> &part) {
     words.insert(words.end(), part.begin(), part.end());
   };

@@ -14,7 +14,7 @@ static_assert(std::endian::native == std::endian::little);
 
 inline constexpr uint32_t kMagic = 0x55504e45; ///< "ENPU"
 inline constexpr uint32_t kVersion = 1 << 16;  ///< major << 16 | minor
-inline constexpr size_t kHeaderWords = 11, kQueueWords = 2, kSourceWords = 6;
+inline constexpr size_t kSourceWords = 6;
 inline constexpr size_t kMaxWords = size_t(1) << 28;
 
 // A command's first word: kind, flags, number of waits, size in words.

@@ -49,6 +49,17 @@ static bool assign(bool &field, double value) {
   return value == 0 || value == 1;
 }
 
+/// What the event model divides by.
+static bool hasDivisors(const Machine &machine) {
+  for (const TensorEngineSpec *engine : {&machine.gte, &machine.ste})
+    if (engine->arrayK == 0 || engine->arrayN == 0 || engine->arrayM == 0 ||
+        engine->outputLanes == 0 || !(engine->utilisation > 0))
+      return false;
+  return machine.clockHz > 0 && machine.dramBytesPerSecond > 0 &&
+         machine.vectorLanes > 0 && machine.rateI16xI8 > 0 &&
+         machine.rateI16xI16 > 0 && machine.rateF16xF16 > 0;
+}
+
 Result<Machine> npu::machineFromFigures(
     std::string name,
     const std::vector<std::pair<std::string, double>> &figures) {
@@ -67,6 +78,8 @@ Result<Machine> npu::machineFromFigures(
   });
   if (problem.empty() && numKnown != figures.size())
     problem = "has unknown or repeated figures";
+  if (problem.empty() && !hasDivisors(machine))
+    problem = "has a clock, rate, width or bandwidth of zero";
   if (!problem.empty())
     return Status(StatusCode::CorruptData,
                   concat("its NPU machine ", quote(name), " ", problem));

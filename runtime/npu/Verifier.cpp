@@ -354,6 +354,38 @@ Status npu::verifyProgram(const Program &program, const Machine &machine) {
   return checkFlow(program, pass.flow);
 }
 
+/// Of each command, what has ended when it starts.
+static HappensBefore finishedAtStart(const Program &program,
+                                     const Timeline &timeline) {
+  HappensBefore result;
+  std::array<std::vector<double>, kNumQueues> ends;
+  for (size_t queue = 0; queue < kNumQueues; ++queue) {
+    ends[queue].resize(program.queues[queue].size());
+    result.clocks[queue].resize(program.queues[queue].size());
+  }
+  for (const Event &event : timeline.events)
+    ends[static_cast<size_t>(event.queue)][event.index] = event.end;
+  Clock finished = {};
+  for (const Event &event : timeline.events) { // By start.
+    for (size_t queue = 0; queue < kNumQueues; ++queue)
+      while (finished[queue] < ends[queue].size() &&
+             ends[queue][finished[queue]] <= event.start)
+        ++finished[queue];
+    result.clocks[static_cast<size_t>(event.queue)][event.index] = finished;
+    result.order.push_back({event.queue, event.index});
+  }
+  return result;
+}
+
+Status npu::checkTimeline(const Program &program, const Timeline &timeline) {
+  HappensBefore finished = finishedAtStart(program, timeline);
+  MemoryPass pass(program);
+  pass.run(&finished);
+  if (pass.status.ok())
+    pass.checkOutputs();
+  return pass.status.ok() ? checkFlow(program, pass.flow) : pass.status;
+}
+
 std::vector<uint32_t> npu::dataFlowOf(const Program &program) {
   MemoryPass pass(program);
   pass.run(nullptr);

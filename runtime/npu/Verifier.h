@@ -5,7 +5,7 @@
 #define EFRT_NPU_VERIFIER_H
 
 #include "efrt/Status.h"
-#include "npu/Machine.h"
+#include "npu/Timing.h"
 
 #include <string>
 #include <vector>
@@ -36,6 +36,11 @@ std::string checkCommand(const Command &command, Queue queue,
 /// ONNX nodes, the bytes. Fails with Internal: a wrong program is the
 /// compiler's mistake.
 Status verifyProgram(const Program &program, const Machine &machine);
+
+/// The memory checks of verifyProgram() for one run in time: instead of queue
+/// order and waits, a command is finished at its end in `timeline`. What the
+/// simulator checks, on any machine that a program is run on.
+Status checkTimeline(const Program &program, const Timeline &timeline);
 
 /// For each command, by sequence, a fingerprint of what it reads: which command
 /// wrote each byte (scratchpad, workspace), or from where in which tensor, with

@@ -24,6 +24,7 @@ TextToImage::load(const std::string &folder,
   SessionOptions sessionOptions;
   sessionOptions.threads = options.threads;
   sessionOptions.variant = options.variant;
+  sessionOptions.device = options.device;
   // A trailing slash would leave no name.
   std::filesystem::path path(folder);
   std::string name =

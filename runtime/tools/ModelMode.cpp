@@ -7,6 +7,7 @@
 #include "runtime/tools/Modes.h"
 #include "runtime/tools/Npy.h"
 #include "runtime/tools/RunReport.h"
+#include "runtime/tools/SimulatedTime.h"
 #include "runtime/tools/TensorDump.h"
 
 #include <CLI/CLI.hpp>
@@ -61,6 +62,13 @@ static void declareOptions(CLI::App &app, Options &options) {
                  "CPU variant of the artifact; default: the best that this "
                  "machine runs")
       ->type_name("NAME");
+  app.add_option("--device", options.session.device,
+                 "What runs the artifact: cpu, or for one compiled for the NPU "
+                 "exynos-npu-sim, its simulator (the default there)")
+      ->type_name("NAME");
+  app.add_flag("--timing-only", options.session.timingOnly,
+               "Compute nothing: only print the time on the simulated machine; "
+               "needs no inputs");
   app.add_flag("--profile", options.session.profile,
                "Measure each launch and print where the time went");
   app.add_option("--json", options.json,
@@ -126,6 +134,8 @@ static Status runModel(const Options &options) {
         StatusCode::InvalidArgument,
         concat(quote(options.model),
                " is a folder; to run a bundle make it the first argument"));
+  if (options.session.timingOnly)
+    return printSimulatedTime(options.model, options.session, options.json);
   auto begin = std::chrono::steady_clock::now();
   Result<std::unique_ptr<Session>> loaded =
       Session::load(options.model, options.session);
@@ -159,7 +169,7 @@ static Status runModel(const Options &options) {
 }
 
 int efrun::runModelMode(int argc, char **argv) {
-  CLI::App app("Runs a compiled model on the CPU.", "efrun");
+  CLI::App app("Runs a compiled model.", "efrun");
   Options options;
   declareOptions(app, options);
   try {

@@ -7,6 +7,7 @@
 #include "runtime/tools/Npy.h"
 #include "runtime/tools/PromptModes.h"
 #include "runtime/tools/PromptReport.h"
+#include "runtime/tools/SimulatedTime.h"
 
 #include <CLI/CLI.hpp>
 
@@ -25,7 +26,7 @@ struct Options {
                       tokenizeLines;
   GenerationParams generation;
   TextToImageOptions pipeline;
-  bool hasPrompt = false, hasGuidance = false;
+  bool hasPrompt = false, hasGuidance = false, timingOnly = false;
 };
 } // namespace
 
@@ -77,6 +78,13 @@ static void declareOptions(CLI::App &app, Options &options) {
                  "CPU variant of the artifacts; default: the best that this "
                  "machine runs")
       ->type_name("NAME");
+  app.add_option("--device", options.pipeline.device,
+                 "What runs the artifacts: cpu, or for those compiled for the "
+                 "NPU exynos-npu-sim, its simulator (the default there)")
+      ->type_name("NAME");
+  app.add_flag("--timing-only", options.timingOnly,
+               "Compute nothing: only print the times on the simulated "
+               "machine; needs no prompt");
   app.add_flag("--low-memory", options.pipeline.lowMemory,
                "Keep only the model in memory that is running");
   declareOutputs(app, options);
@@ -211,6 +219,14 @@ static Status generate(Options &options) {
 static Status runOptions(Options &options) {
   if (!options.tokenizeLines.empty())
     return tokenizeLines(options.bundle, options.tokenizeLines);
+  if (options.timingOnly) {
+    SessionOptions session;
+    session.threads = options.pipeline.threads;
+    session.variant = options.pipeline.variant;
+    session.device = options.pipeline.device;
+    return printSimulatedTimes(options.bundle, options.generation.steps,
+                               session, options.json);
+  }
   if (!options.hasPrompt)
     return Status(StatusCode::InvalidArgument,
                   concat("a bundle needs --prompt TEXT; see efrun ",

@@ -2,6 +2,7 @@
 #include "runtime/tools/RunReport.h"
 
 #include "runtime/core/Text.h"
+#include "runtime/tools/SimulatedTime.h"
 
 #include <nlohmann/json.hpp>
 
@@ -50,6 +51,8 @@ static void printRow(std::ostream &stream, const ProfileEntry &entry,
          << perSecond(entry.bytes) << "  " << entry.op;
   if (!entry.node.empty())
     stream << "  (" << entry.node << ")";
+  if (entry.simulatedSeconds > 0)
+    stream << "  simulated " << milliseconds(entry.simulatedSeconds);
   stream << '\n';
 }
 
@@ -101,6 +104,9 @@ std::string efrun::toText(const RunReport &report, const Session &session) {
          << (report.seconds.size() == 1 ? " run: " : " runs: ") << "median "
          << milliseconds(medianOf(report.seconds)) << ", min "
          << milliseconds(*std::ranges::min_element(report.seconds)) << '\n';
+  if (!session.simulation().empty())
+    if (Result<SimulatedTime> time = simulatedTimeOf(session, report.model))
+      stream << toText(*time) << '\n';
   std::vector<ProfileEntry> profile = session.profile();
   if (profile.empty())
     return stream.str();
@@ -129,7 +135,9 @@ std::string efrun::toJson(const RunReport &report, const Session &session) {
                        {"calls", entry.calls},
                        {"seconds", entry.seconds},
                        {"macs", entry.macs},
-                       {"bytes", entry.bytes}});
+                       {"bytes", entry.bytes},
+                       {"device", entry.device},
+                       {"simulated_seconds", entry.simulatedSeconds}});
   for (const auto &[key, value] : session.metadata())
     metadata[key] = value;
   nlohmann::json json = {
@@ -139,6 +147,7 @@ std::string efrun::toJson(const RunReport &report, const Session &session) {
       {"run_seconds", report.seconds},
       {"median_seconds", medianOf(report.seconds)},
       {"min_seconds", *std::ranges::min_element(report.seconds)},
+      {"simulated_seconds", session.simulatedSeconds()},
       {"arena_bytes", session.arenaBytes()},
       {"weight_bytes", session.weightBytes()},
       {"peak_rss_bytes", peakResidentBytes()},

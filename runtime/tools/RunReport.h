@@ -18,8 +18,10 @@ std::string toText(const RunReport &report, const efrt::Session &session);
 /// {"model", "variant", "load_seconds", "run_seconds": [...], "median_seconds",
 /// "min_seconds", "arena_bytes", "weight_bytes",
 ///  "peak_rss_bytes", "inputs", "outputs": [{"name", "dtype", "shape"}],
-///  "metadata": {...}, "profile": [{"node", "op", "kernel", "calls", "seconds",
-///  "macs", "bytes"}]}; seconds of the profile are sums over the calls.
+///  "metadata": {...}, "simulated_seconds", "profile": [{"node", "op",
+///  "kernel", "calls", "seconds", "macs", "bytes", "device",
+///  "simulated_seconds"}]}; seconds of the profile are sums over the calls,
+/// simulated ones are of one call.
 std::string toJson(const RunReport &report, const efrt::Session &session);
 
 } // namespace efrun

@@ -57,6 +57,28 @@ struct ProfileEntry {
   uint64_t calls = 0;
   double seconds = 0;
   uint64_t macs = 0, bytes = 0; ///< Of one call.
+  std::string device = "cpu";
+  /// Of one call, on a device that is a simulation: what the machine would
+  /// take, by its model. 0 on others.
+  double simulatedSeconds = 0;
+};
+
+/// One command of an NPU program in its simulated run. Texts live as long as
+/// the Session.
+struct SimulatedCommand {
+  std::string_view queue;    ///< "dma0", "gte1", ...
+  std::string_view node, op; ///< ONNX node, "conv3x3+silu".
+  uint32_t sequence = 0;     ///< Place in the serial order.
+  uint32_t group = 0, tile = 0;
+  double start = 0, end = 0; ///< Cycles.
+};
+
+/// A launch of an NPU program on a simulated device.
+struct SimulatedLaunch {
+  std::string program, machine;
+  double clockHz = 0, cycles = 0;
+  uint64_t macs = 0, dramBytes = 0;
+  std::vector<SimulatedCommand> commands; ///< By start.
 };
 
 struct SessionOptions {
@@ -68,6 +90,11 @@ struct SessionOptions {
   std::string variant;
   /// Measure each launch.
   bool profile = false;
+  /// What runs the artifact's NPU programs: empty or "exynos-npu-sim" for the
+  /// simulator. An artifact for the CPU takes "cpu" or nothing.
+  std::string device;
+  /// Load for simulatedSeconds() and simulation() only: run() computes nothing.
+  bool timingOnly = false;
 };
 
 class EFRT_API Session {
@@ -105,8 +132,18 @@ public:
   std::vector<ProfileEntry> profile() const;
   void resetProfile();
 
+  /// Of each launch on a simulated device, in order; pointers live as long as
+  /// the Session.
+  std::vector<const SimulatedLaunch *> simulation() const;
+  /// The sum of their times: what one run takes on the simulated machine,
+  /// without the launches that run on the CPU.
+  double simulatedSeconds() const;
+  /// How many launches run on the CPU.
+  size_t numCpuLaunches() const;
+
   size_t arenaBytes() const;
   size_t weightBytes() const;
+  /// The CPU variant, the simulated machine, or both.
   std::string_view variant() const;
   /// Key-value pairs that the compiler recorded.
   std::span<const std::pair<std::string, std::string>> metadata() const;

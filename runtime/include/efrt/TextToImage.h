@@ -20,6 +20,7 @@ struct TextToImageOptions {
   /// As in SessionOptions, for each of the three models.
   unsigned threads = 0;
   std::string variant;
+  std::string device;
   /// Load each model when it is needed and drop it after its last use, so that
   /// never more than one is in memory.
   bool lowMemory = false;

@@ -61,6 +61,9 @@ typedef struct efrt_session_options {
   const char *variant; /**< Name of a CPU variant; NULL: the best one that this
                           machine runs. */
   int profile;         /**< Not 0: measure each launch. */
+  const char *device;  /**< What runs NPU programs; NULL: the simulator. */
+  int timing_only;     /**< Not 0: runs compute nothing; see
+                          efrt_session_simulated_seconds(). */
 } efrt_session_options;
 
 typedef struct efrt_tensor_info {
@@ -79,6 +82,8 @@ typedef struct efrt_profile_entry {
   uint64_t calls;
   double seconds;
   uint64_t macs, bytes; /**< Of one call. */
+  const char *device;
+  double simulated_seconds; /**< Of one call; 0 on real devices. */
 } efrt_profile_entry;
 
 /** "0.1.0". */
@@ -140,10 +145,14 @@ EFRT_API efrt_status efrt_session_profile_entry(const efrt_session *session,
                                                 size_t index,
                                                 efrt_profile_entry *entry);
 
+/** What the launches on a simulated device take on the simulated machine, in a
+ * run. */
+EFRT_API double efrt_session_simulated_seconds(const efrt_session *session);
+
 EFRT_API size_t efrt_session_arena_bytes(const efrt_session *session);
 EFRT_API size_t efrt_session_weight_bytes(const efrt_session *session);
 
-/** Name of the CPU variant that runs. */
+/** The CPU variant that runs, the simulated machine, or both. */
 EFRT_API const char *efrt_session_variant(const efrt_session *session);
 
 #ifdef __cplusplus
