@@ -177,5 +177,6 @@ void efc::cpu::setAccumulation(Launch &launch, const Accumulation &accumulation,
                                int64_t steps) {
   launch.accumulatorBound = accumulation.bound;
   launch.accumulatorChunk = accumulation.chunkBlocks * steps;
-  launch.key += "|chunk " + std::to_string(accumulation.chunkBlocks);
+  launch.key += "|chunk " + std::to_string(accumulation.chunkBlocks) + " of " +
+                std::to_string(steps);
 }
