@@ -2,6 +2,8 @@
 #ifndef EFC_TARGETS_EXYNOSNPU_PASSES_H
 #define EFC_TARGETS_EXYNOSNPU_PASSES_H
 
+#include "dialects/npu/NpuDialect.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"

@@ -193,4 +193,59 @@ def EfcNpuEmitCommands : Pass<"efc-npu-emit-commands", "::mlir::ModuleOp"> {
   let dependentDialects = ["::efc::npu::NpuDialect", "::efc::ef::EfDialect"];
 }
 
+def EfcNpuSchedule : Pass<"efc-npu-schedule", "::efc::npu::ProgramOp"> {
+  let summary = "Prefetch, place buffers in the scratchpad, choose queues";
+  let description = [{
+    Loads move up ahead of the commands that need them, over at most `lookahead` commands and as far as the scratchpad has room: the next tile, the next
+    chunk of weights, the next layer's weights arrive while this one computes. A load stays behind the store of what it reads. Then each buffer has its
+    address (a buffer's memory is free after its last use in this order; what has been free for long goes first, so that nobody waits for a reader), each
+    command its queue (the engine of its kind with the least work) and its estimate in cycles. On a machine without overlap nothing moves.
+
+    Before:
+    ```mlir
+    npu.tensor(%0 <...>, %1 <...>, %2 <...>) {...}
+    %3 = npu.alloc 1024
+    npu.dma_load %3 <...> {...}
+    ```
+    After:
+    ```mlir
+    %3 = npu.alloc 1024 {address = 65536 : i64}
+    npu.dma_load %3 <...> {queue = #npu.queue<dma0>, cycles = 157.0 : f32, ...}
+    npu.tensor(%0 <...>, %1 <...>, %2 <...>) {queue = #npu.queue<gte0>, cycles = 8256.0 : f32, ...}
+    ```
+  }];
+  let options = [
+    Option<"machine", "machine", "std::string", "\"exynos2400\"", "Name of a machine, or the path of a machine file">,
+    ListOption<"machineSettings", "machine-set", "std::string", "Figures of the machine to change, KEY=VALUE[UNIT]">,
+    Option<"lookahead", "lookahead", "int64_t", "512", "Commands that a load may move over; 0: no prefetch">];
+  let statistics = [
+    Statistic<"numPrefetched", "prefetched", "Loads that moved up">,
+    Statistic<"peakBytes", "peak-bytes", "Highest byte of the scratchpad in use">,
+    Statistic<"liveBytes", "live-bytes", "Largest sum of live buffers without prefetch: the lower bound of the peak">];
+  let dependentDialects = ["::efc::npu::NpuDialect"];
+}
+
+def EfcNpuSynchronize : Pass<"efc-npu-synchronize", "::efc::npu::ProgramOp"> {
+  let summary = "Make commands of different queues wait for each other where they must";
+  let description = [{
+    Two commands that touch the same granule of the scratchpad or of a slot, one of them writing, must run in the order of the program. Those of one queue
+    do; for the others the later one waits for its predecessor's queue, unless that follows from waits that are there already (vector clocks). Only commands
+    that someone waits for notify.
+
+    Before:
+    ```mlir
+    npu.dma_load %0 <...> {queue = #npu.queue<dma0>, ...}
+    npu.vector(%0 <...>, %1 <...>) {queue = #npu.queue<vector0>, ...}
+    ```
+    After:
+    ```mlir
+    npu.dma_load %0 <...> {notify, queue = #npu.queue<dma0>, ...}
+    npu.vector(%0 <...>, %1 <...>) {queue = #npu.queue<vector0>, waits = #npu.waits<dma0 >= 1>, ...}
+    ```
+  }];
+  let statistics = [
+    Statistic<"numWaits", "waits", "Waits of all commands">,
+    Statistic<"numNotifies", "notifies", "Commands that raise their queue's counter">];
+}
+
 #endif
