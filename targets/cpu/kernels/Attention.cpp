@@ -10,6 +10,7 @@
 //
 // (the online softmax of Milakov and Gimelshein, 2018, as in FlashAttention).
 // Sums are in the accumulator's type; a row that keeps no key is zero.
+#include "targets/cpu/kernels/AttentionExact.h"
 #include "targets/cpu/kernels/AttentionSoftmax.h"
 #include "targets/cpu/kernels/EpilogueTile.h"
 #include "targets/cpu/kernels/Gemm.h"
@@ -248,6 +249,8 @@ Lowered efc::cpu::lowerAttention(const KernelView &view, OpBuilder &main,
         view.root->emitError(
             "the CPU target does not gate attention; compile without fusing '")
         << view.label() << "'");
+  if (op.getScoreScale())
+    return lowerExactAttention(view, op, main, dispatches);
   AttentionShape shape(op);
   Type queryElement = getElementTypeOrSelf(query.getType()),
        keyElement = getElementTypeOrSelf(key.getType());
