@@ -126,11 +126,8 @@ static bool isMatrixType(DType dtype) {
 
 //===--- Commands ---------------------------------------------------------===//
 
-static LogicalResult verifyTransfer(Operation *op, TransferAttr transfer,
-                                    bool isStore) {
+static LogicalResult verifyTransfer(Operation *op, TransferAttr transfer) {
   const efrt::npu::DmaCommand &dma = transfer.getValue();
-  if (dma.isStore != isStore)
-    return op->emitOpError("has a transfer in the other direction");
   if (!llvm::is_contained({1, 2, 4, 8}, dma.elementBytes))
     return op->emitOpError("moves elements of ")
            << unsigned(dma.elementBytes) << " bytes; 1, 2, 4 or 8 are allowed";
@@ -155,11 +152,11 @@ static LogicalResult verifyTransfer(Operation *op, TransferAttr transfer,
 }
 
 LogicalResult DmaLoadOp::verify() {
-  return verifyTransfer(*this, getTransfer(), /*isStore=*/false);
+  return verifyTransfer(*this, getTransfer());
 }
 
 LogicalResult DmaStoreOp::verify() {
-  return verifyTransfer(*this, getTransfer(), /*isStore=*/true);
+  return verifyTransfer(*this, getTransfer());
 }
 
 LogicalResult TensorOp::verify() {

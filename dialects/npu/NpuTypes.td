@@ -44,7 +44,7 @@ def Npu_CodeAttr : Npu_Attr<"Code", "code"> {
 }
 
 def Npu_TransferAttr : Npu_Attr<"Transfer", "transfer"> {
-  let summary = "the two sides of a DMA command; the address counts from its buffer's start";
+  let summary = "the two sides of a DMA command; the address counts from its buffer's start, the operation gives the direction";
   let parameters = (ins "::efrt::npu::DmaCommand":$value);
 }
 

@@ -16,16 +16,15 @@ Value CommandBuilder::alloc(int64_t bytes) {
                          builder.getI64IntegerAttr(bytes), IntegerAttr());
 }
 
-void CommandBuilder::load(Value buffer, efrt::npu::DmaCommand transfer) {
-  transfer.isStore = false;
+void CommandBuilder::load(Value buffer, const efrt::npu::DmaCommand &transfer) {
   DmaLoadOp::create(builder, loc, buffer,
                     TransferAttr::get(builder.getContext(), transfer), source,
                     QueueAttr(), WaitsAttr(), UnitAttr(), FloatAttr());
   ++commands;
 }
 
-void CommandBuilder::store(Value buffer, efrt::npu::DmaCommand transfer) {
-  transfer.isStore = true;
+void CommandBuilder::store(Value buffer,
+                           const efrt::npu::DmaCommand &transfer) {
   DmaStoreOp::create(builder, loc, buffer,
                      TransferAttr::get(builder.getContext(), transfer), source,
                      QueueAttr(), WaitsAttr(), UnitAttr(), FloatAttr());

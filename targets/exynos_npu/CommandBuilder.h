@@ -24,10 +24,9 @@ public:
   void setSource(const Layer &layer, int group, int64_t tile);
 
   mlir::Value alloc(int64_t bytes);
-  /// `transfer`'s address counts from the buffer's start; its direction is set
-  /// here.
-  void load(mlir::Value buffer, efrt::npu::DmaCommand transfer);
-  void store(mlir::Value buffer, efrt::npu::DmaCommand transfer);
+  /// `transfer`'s address counts from the buffer's start.
+  void load(mlir::Value buffer, const efrt::npu::DmaCommand &transfer);
+  void store(mlir::Value buffer, const efrt::npu::DmaCommand &transfer);
   /// Views in the order of the operation's description.
   void tensor(llvm::ArrayRef<BufferView> views, const Epilogue &code,
               llvm::ArrayRef<int64_t> window, bool gated, bool depthwise);

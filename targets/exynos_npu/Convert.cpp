@@ -32,6 +32,7 @@ static VectorProgram placedProgram(Operation *op, ArrayRef<View> views,
 
 static Body bodyOf(Operation *op, TransferAttr transfer) {
   DmaCommand dma = transfer.getValue();
+  dma.isStore = isa<DmaStoreOp>(op);
   dma.address += addressOf(op->getOperand(0));
   return dma;
 }
