@@ -29,9 +29,9 @@ using LowerFunction = Lowered (*)(const KernelView &, OpBuilder &,
                                   DispatchBuilder &, const KernelOptions &);
 
 static constexpr LowerFunction kGenerators[] = {
-    lowerMatmul,   lowerConv,      lowerConvTranspose, lowerAttention,
-    lowerNorm,     lowerReduction, lowerPool,          lowerElementwise,
-    lowerMovement, lowerIndexing,  lowerResize,        lowerQuantize};
+    lowerMatmul,      lowerConv,      lowerConvTranspose, lowerAttention,
+    lowerNorm,        lowerReduction, lowerPool,          lowerMovement,
+    lowerElementwise, lowerIndexing,  lowerResize,        lowerQuantize};
 
 /// What stays in @main as it is: leaves, aliases, and everything that is
 /// evaluated when the artifact is written.

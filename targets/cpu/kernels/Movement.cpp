@@ -1,8 +1,10 @@
 // Kernels that move elements without looking at them: transpose, broadcast,
-// slice, concat, pad. A reshape is an alias and needs none.
+// slice, concat, pad. A reshape is an alias and needs none. A concat of
+// quantised parts is an ef.fused that casts them to the result's scale.
 #include "targets/cpu/kernels/ElementwiseLoop.h"
 #include "targets/cpu/kernels/MovementTable.h"
 #include "targets/cpu/kernels/MovementTranspose.h"
+#include "targets/cpu/kernels/QuantizedOperands.h"
 
 #include "dialects/ef/IndexTables.h"
 
@@ -22,6 +24,43 @@ struct Piece {
   size_t input;
   SmallVector<int64_t> shape;
   StridedAccess from, to;
+  bool isCast = false; ///< From another scale than the result's.
+};
+
+/// Copies one piece; a cast has two factors from `slot` of input `factors` on.
+struct PieceCopy {
+  KernelBuilder &b;
+  const Piece &piece;
+  const StridedLoop &loop;
+  Type type; ///< Element type of the result.
+  size_t factors = 0;
+  unsigned slot = 0;
+
+  void emit(Value first, Value last) {
+    Value from = b.pointer(b.input(piece.input)), to = b.pointer(b.result(0));
+    loop.emit(b, first, last, b.variant.lanes,
+              [&](ArrayRef<Value> offsets, int64_t lanes) {
+                if (piece.isCast)
+                  return emitCast(from, offsets[0], to, offsets[1], lanes);
+                copyElements(b, from, offsets[0], loop.getInnerStride(0), to,
+                             offsets[1], type, lanes);
+              });
+  }
+
+private:
+  Value factor(unsigned index, int64_t lanes) {
+    Value scalar = loadScalar(b, factors, slot + index);
+    return lanes == 1 ? scalar : b.splat(scalar, lanes);
+  }
+  void emitCast(Value from, Value fromOffset, Value to, Value toOffset,
+                int64_t lanes) {
+    Value q =
+        loadElements(b, from, fromOffset, type, loop.getInnerStride(0), lanes);
+    Value real = emitDequantize(b, q, factor(0, lanes));
+    storeElements(b,
+                  emitQuantize(b, real, factor(1, lanes), getQuantized(type)),
+                  to, toOffset, type);
+  }
 };
 } // namespace
 
@@ -34,29 +73,33 @@ static Value emitPieces(const KernelView &view, ArrayRef<Value> inputs,
       view.root->getLoc(), "copy_" + view.label(),     view.label(),
       view.key(),          SmallVector<Value>(inputs), {view.resultType()}};
   SmallVector<StridedLoop> loops;
+  SmallVector<float> factors;
   launch.work = 0;
   for (const Piece &piece : pieces) {
     loops.emplace_back(piece.shape,
                        ArrayRef<StridedAccess>{piece.from, piece.to});
     launch.work += loops.back().getNumWorkItems();
+    launch.key += piece.isCast ? "|cast" : "|copy";
+    if (piece.isCast)
+      factors.append({getScale(inputs[piece.input].getType()),
+                      getReciprocalScale(view.resultType())});
   }
+  if (Value scalars = createScalars(main, view.root->getLoc(), factors))
+    launch.inputs.push_back(scalars);
   launch.work = std::max<int64_t>(launch.work, 1);
   auto body = [&](KernelBuilder &b) {
-    Type elementType = view.resultType().getElementType();
-    Value to = b.pointer(b.result(0));
     int64_t base = 0;
+    unsigned slot = 0;
     for (auto [piece, loop] : llvm::zip_equal(pieces, loops)) {
       int64_t count = loop.getNumWorkItems();
-      Value from = b.pointer(b.input(piece.input));
       Value start = arith::MaxSIOp::create(b, b.begin(), b.index(base));
       Value first = b.sub(start, b.index(base));
       Value last = b.sub(b.min(b.end(), b.index(base + count)), b.index(base));
-      const StridedLoop &nest = loop;
-      nest.emit(b, first, last, b.variant.lanes,
-                [&](ArrayRef<Value> offsets, int64_t lanes) {
-                  copyElements(b, from, offsets[0], nest.getInnerStride(0), to,
-                               offsets[1], elementType, lanes);
-                });
+      PieceCopy{
+          b,   piece, loop, view.resultType().getElementType(), inputs.size(),
+          slot}
+          .emit(first, last);
+      slot += piece.isCast ? 2 : 0;
       base += count;
     }
   };
@@ -98,24 +141,49 @@ static Value lowerSlice(ef::SliceOp op, const KernelView &view, OpBuilder &main,
   return emitStridedCopy(view, op.getInput(), from, main, dispatches);
 }
 
-static Value lowerConcat(ef::ConcatOp op, const KernelView &view,
-                         OpBuilder &main, DispatchBuilder &dispatches) {
+static Value lowerConcat(ef::ConcatOp op, ArrayRef<Value> inputs,
+                         const KernelView &view, OpBuilder &main,
+                         DispatchBuilder &dispatches) {
   SmallVector<int64_t> strides =
       getRowMajorStrides(view.resultType().getShape());
-  SmallVector<Value> inputs(op.getInputs());
   SmallVector<Piece> pieces;
   int64_t position = 0;
   for (auto [index, input] : llvm::enumerate(inputs)) {
     ArrayRef<int64_t> shape = typeOf(input).getShape();
     if (countElements(shape) == 0)
       continue;
-    pieces.push_back({index,
-                      SmallVector<int64_t>(shape),
-                      {getRowMajorStrides(shape), 0},
-                      {strides, position * strides[op.getAxis()]}});
+    pieces.push_back(
+        {index,
+         SmallVector<int64_t>(shape),
+         {getRowMajorStrides(shape), 0},
+         {strides, position * strides[op.getAxis()]},
+         getElementTypeOrSelf(input) != view.resultType().getElementType()});
     position += shape[op.getAxis()];
   }
   return emitPieces(view, inputs, pieces, main, dispatches);
+}
+
+/// An ef.fused of quant.dcast of each part, ef.concat and quant.qcast: its
+/// parts. (A part of the result's type is copied: casting it to and fro changes
+/// nothing.)
+static std::optional<SmallVector<Value>>
+matchQuantizedConcat(const KernelView &view, ef::ConcatOp &concat) {
+  auto fused = dyn_cast<ef::FusedOp>(view.root);
+  if (!fused || view.results.size() != 1)
+    return std::nullopt;
+  auto store = view.results.front().getDefiningOp<quant::QuantizeCastOp>();
+  concat = store ? store.getInput().getDefiningOp<ef::ConcatOp>() : nullptr;
+  if (!concat)
+    return std::nullopt;
+  SmallVector<Value> parts;
+  for (Value input : concat.getInputs()) {
+    auto load = input.getDefiningOp<quant::DequantizeCastOp>();
+    Value part = load ? view.outer(load.getInput()) : Value();
+    if (!part)
+      return std::nullopt;
+    parts.push_back(part);
+  }
+  return parts;
 }
 
 static Value lowerPad(ef::PadOp op, const KernelView &view, OpBuilder &main,
@@ -137,9 +205,14 @@ static Value lowerPad(ef::PadOp op, const KernelView &view, OpBuilder &main,
 Lowered efc::cpu::lowerMovement(const KernelView &view, OpBuilder &main,
                                 DispatchBuilder &dispatches,
                                 const KernelOptions &) {
+  Value result;
+  ef::ConcatOp quantizedConcat;
+  if (auto parts = matchQuantizedConcat(view, quantizedConcat)) {
+    result = lowerConcat(quantizedConcat, *parts, view, main, dispatches);
+    return FailureOr<SmallVector<Value>>(SmallVector<Value>{result});
+  }
   if (!view.anchor || view.anchor != view.root)
     return std::nullopt;
-  Value result;
   if (auto transpose = dyn_cast<ef::TransposeOp>(view.anchor)) {
     result = lowerTranspose(transpose, view, main, dispatches);
   } else if (auto broadcast = dyn_cast<ef::BroadcastOp>(view.anchor)) {
@@ -152,7 +225,8 @@ Lowered efc::cpu::lowerMovement(const KernelView &view, OpBuilder &main,
   } else if (auto slice = dyn_cast<ef::SliceOp>(view.anchor)) {
     result = lowerSlice(slice, view, main, dispatches);
   } else if (auto concat = dyn_cast<ef::ConcatOp>(view.anchor)) {
-    result = lowerConcat(concat, view, main, dispatches);
+    result = lowerConcat(concat, SmallVector<Value>(concat.getInputs()), view,
+                         main, dispatches);
   } else if (auto pad = dyn_cast<ef::PadOp>(view.anchor)) {
     result = lowerPad(pad, view, main, dispatches);
   } else {

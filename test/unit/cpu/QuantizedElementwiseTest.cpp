@@ -87,3 +87,31 @@ TEST(QuantizedMovement, CopiesIntegers) {
   model.output(model.bare("ef.reshape", copied, "", {20}, element));
   expectEqualBits(model, 6);
 }
+
+/// Parts of other scales are cast on the way; one has the result's type.
+TEST(QuantizedMovement, ConcatOfScales) {
+  for (unsigned seed : {7, 8}) {
+    QuantizedModel model(seed);
+    for (int64_t axis : {3, 1}) {
+      Kernel kernel(model);
+      std::string element = model.quantizedElement();
+      Shape joined = {2, 5, 6, 0};
+      std::vector<Operand> parts;
+      for (int i = 0; i < 3; ++i) {
+        Shape shape = {2, 5, 6, 35};
+        shape[axis] = model.integer(1, 40);
+        parts.push_back(kernel.dequantize(i == 1 ? model.input(shape, element)
+                                                 : model.input(shape)));
+        if (i == 0)
+          joined = shape;
+        else
+          joined[axis] += shape[axis];
+      }
+      Operand value = kernel.operation(
+          "ef.concat", parts, "{axis = " + std::to_string(axis) + " : i64}",
+          joined, "f32");
+      kernel.yield(kernel.quantize(value, element));
+    }
+    expectEqualBits(model, seed);
+  }
+}
