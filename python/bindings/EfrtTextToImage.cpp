@@ -89,14 +89,16 @@ void edgefusion::bindTextToImage(py::module_ &module) {
 
   py::class_<TextToImage>(module, "TextToImage")
       .def(py::init([](const std::string &folder, unsigned threads,
-                       const std::string &variant, bool lowMemory) {
+                       const std::string &variant, bool lowMemory,
+                       const std::string &device) {
              py::gil_scoped_release release;
              return take(TextToImage::load(folder, {.threads = threads,
                                                     .variant = variant,
+                                                    .device = device,
                                                     .lowMemory = lowMemory}));
            }),
            py::arg("folder"), py::arg("threads"), py::arg("variant"),
-           py::arg("low_memory"))
+           py::arg("low_memory"), py::arg("device"))
       .def("generate", &generate, py::arg("prompt"), py::arg("steps"),
            py::arg("seed"), py::arg("guidance"), py::arg("latents"),
            py::arg("progress"))

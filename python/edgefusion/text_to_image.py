@@ -62,14 +62,16 @@ class TextToImage:
     """The text encoder, U-Net and VAE decoder of the bundle in `folder`, ready to run.
 
     `threads` share each kernel launch (0: one a core). With `low_memory` each network is loaded when needed and then dropped.
-    Not for use by two threads at a time.
+    `device` runs the NPU's programs ("": the simulator). Not for use by two threads at a time.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], threads: int = 0, variant: str = "", low_memory: bool = False) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], threads: int = 0, variant: str = "", low_memory: bool = False, device: str = ""
+    ) -> None:
         efrt = extension("_efrt")
         self._failure = efrt.RuntimeFailure
         try:
-            self._pipeline = efrt.TextToImage(os.fspath(folder), threads, variant, low_memory)
+            self._pipeline = efrt.TextToImage(os.fspath(folder), threads, variant, low_memory, device)
         except self._failure as error:
             raise UserError(str(error)) from None
 

@@ -32,6 +32,7 @@ efrt_status efrt_text_to_image_load(const char *folder,
       converted.threads = options->threads;
       converted.variant = options->variant ? options->variant : "";
       converted.lowMemory = options->low_memory != 0;
+      converted.device = options->device ? options->device : "";
     }
     Result<std::unique_ptr<TextToImage>> loaded =
         TextToImage::load(folder, converted);

@@ -19,6 +19,7 @@ typedef struct efrt_text_to_image_options {
   unsigned threads;    /**< 0: one per core that this process may use. */
   const char *variant; /**< Name of a CPU variant; NULL: the best one. */
   int low_memory;      /**< Not 0: never more than one model in memory. */
+  const char *device;  /**< What runs NPU programs; NULL: the simulator. */
 } efrt_text_to_image_options;
 
 typedef struct efrt_generation_params {

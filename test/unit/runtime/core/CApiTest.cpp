@@ -45,7 +45,10 @@ TEST_F(CApiTest, RunsFromC) {
 }
 
 TEST_F(CApiTest, DescribesTheModel) {
-  efrt_session_options options = {1, "generic", 1};
+  efrt_session_options options = {};
+  options.threads = 1;
+  options.variant = "generic";
+  options.profile = 1;
   efrt_session *session = nullptr;
   ASSERT_EQ(efrt_session_load(path.c_str(), &options, &session), EFRT_OK)
       << efrt_last_error();

@@ -202,7 +202,7 @@ protected:
     ASSERT_EQ(checkCommand(command, queue, program, machine), "");
     for (const Kernels *kernels :
          {&simulator::portableKernels(), &simulator::hostKernels()})
-      for (unsigned threads : {1u, 2u, 5u}) {
+      for (unsigned threads : {1u, 3u}) {
         Scratch actual = scratch;
         auto pool = std::move(*ThreadPool::create(threads));
         simulator::Workbench workbench;
@@ -605,7 +605,7 @@ TEST_F(Execution, LayerNormRows) {
 }
 
 TEST_F(Execution, Copies) {
-  for (unsigned i = 0; i < 100; ++i) {
+  for (unsigned i = 0; i < 40; ++i) {
     reseed(i);
     DmaCommand dma;
     dma.elementBytes = static_cast<uint8_t>(1u << generator() % 4);
