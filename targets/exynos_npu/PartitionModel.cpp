@@ -102,7 +102,7 @@ public:
 private:
   void explain(func::FuncOp main);
   std::vector<Stage> schedule(func::FuncOp main);
-  void outline(func::FuncOp main, const Stage &stage);
+  void outline(func::FuncOp main, const Stage &stage, unsigned number);
   void reportIslands(ArrayRef<Stage> stages);
 };
 
@@ -171,7 +171,8 @@ static void cloneConstant(OpBuilder &builder, Value value, IRMapping &mapping) {
   builder.clone(*op, mapping);
 }
 
-void Partition::outline(func::FuncOp main, const Stage &stage) {
+void Partition::outline(func::FuncOp main, const Stage &stage,
+                        unsigned number) {
   llvm::SetVector<Value> inputs;
   SmallVector<Value> results;
   for (Operation *op : stage.ops) {
@@ -189,7 +190,7 @@ void Partition::outline(func::FuncOp main, const Stage &stage) {
   builder.setInsertionPointToEnd(getOperation().getBody());
   auto type = builder.getFunctionType(TypeRange(inputs.getArrayRef()),
                                       TypeRange(ValueRange(results)));
-  std::string name = "npu_" + std::to_string(numPartitions++);
+  std::string name = "npu_" + std::to_string(number);
   auto function = func::FuncOp::create(builder, main.getLoc(), name, type);
   function.setPrivate();
   function->setAttr("npu.partition", builder.getUnitAttr());
@@ -254,9 +255,10 @@ void Partition::runOnOperation() {
   std::vector<Stage> stages = schedule(main);
   reportIslands(stages);
   Operation *terminator = main.front().getTerminator();
+  unsigned count = 0;
   for (const Stage &stage : stages) {
     if (stage.isNpu) {
-      outline(main, stage);
+      outline(main, stage, count++);
       continue;
     }
     for (Operation *op : stage.ops) {
@@ -264,6 +266,7 @@ void Partition::runOnOperation() {
       numCpuOps += !isa<ef::ReshapeOp>(op);
     }
   }
+  numPartitions += count;
   // The partitions have their own constants now.
   SmallVector<Operation *> remaining;
   for (Operation &op : main.front().without_terminator())

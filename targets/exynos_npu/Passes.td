@@ -46,18 +46,6 @@ def EfcNpuPartition : Pass<"efc-npu-partition", "::mlir::ModuleOp"> {
   let dependentDialects = ["::efc::ef::EfDialect", "::efc::npu::NpuDialect"];
 }
 
-def EfcNpuPrintSupportedOps : Pass<"efc-npu-print-supported-ops", "::mlir::ModuleOp"> {
-  let summary = "Print docs/supported-ops.md";
-  let description = [{
-    The page is made from the predicates that efc-npu-partition asks. The module stays as it is: `module {}` gives
-
-    ```
-    # What runs on the NPU
-    ```
-  }];
-  let statistics = [Statistic<"numBytes", "bytes", "Bytes of the page">];
-}
-
 def EfcNpuPrintLayers : Pass<"efc-npu-print-layers", "::mlir::func::FuncOp"> {
   let summary = "Print the layers of each partition";
   let description = [{

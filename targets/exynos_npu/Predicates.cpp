@@ -345,7 +345,7 @@ static void printFunctions(llvm::raw_ostream &os) {
 
 void efc::npu::printSupportedOps(llvm::raw_ostream &os) {
   os << "# What runs on the NPU\n\n"
-        "Printed by `efc-opt --efc-npu-print-supported-ops` from the "
+        "Printed by `efc --supported-ops` from the "
         "predicates "
         "that efc itself asks (targets/exynos_npu/Predicates.cpp).\n"
         "An operation that breaks a constraint runs on the CPU inside the same "
