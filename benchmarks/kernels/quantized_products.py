@@ -6,7 +6,8 @@ As a program it prints the module of one family of cases, which the tests compar
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isqrt
 
 QUANTISED_LIMIT, GUARDED_LIMIT = 32767, 8191
 
@@ -93,6 +94,43 @@ class Conv:
             "layout = #ef<layout channels_last>"
         )
         return f"ef.conv %x, %w {{{attributes}}} : ({x}, {w}) -> {y}"
+
+
+@dataclass
+class Attention:
+    """Heads as slices of the columns; `limit` is that of queries and keys."""
+
+    queries: int
+    keys: int
+    heads: int
+    depth: int
+    limit: int = QUANTISED_LIMIT
+    score_scale: float = 4e-4
+
+    def single_product(self) -> "Attention":
+        """With the limit that makes a score's sum fit an int32."""
+        return replace(self, limit=isqrt((2**31 - 1) // self.depth))
+
+    def module(self) -> str:
+        """A @main of its own."""
+        columns = self.heads * self.depth
+        scale = 0.2 / self.limit
+        q, k = (activation((1, rows, columns), scale, self.limit) for rows in (self.queries, self.keys))
+        v, r = activation((1, self.keys, columns), 3e-4), activation((1, self.queries, columns), 1e-3)
+        y = floats(1, self.queries, columns)
+        attributes = (
+            f"heads = {self.heads} : i64, kv_heads = {self.heads} : i64, scale = {self.depth**-0.5:.8e} : f64, "
+            f"score_scale = {self.score_scale:.8e} : f64"
+        )
+        return f"""func.func @main(%q0: {q}, %k0: {k}, %v0: {v}) -> {r} {{
+  %y = ef.fused (%q = %q0, %k = %k0, %v = %v0) : ({q}, {k}, {v}) -> {r} {{
+    %0 = ef.attention %q, %k, %v {{{attributes}}} : ({q}, {k}, {v}) -> {y}
+    %1 = quant.qcast %0 : {y} to {r}
+    ef.yield %1 : {r}
+  }}
+  return %y : {r}
+}}
+"""
 
 
 def kernel(case: Linear | Conv, index: int, saturate: bool = False, out_scale: float = 1e-3) -> tuple[str, list[str], str]:

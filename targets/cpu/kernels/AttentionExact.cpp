@@ -1,7 +1,7 @@
 // See AttentionExact.h. Keys and values are packed per head by two launches;
 // then a work item is a block of rows of one head:
 //
-//   for each block of kKeyBlock keys: hi and lo sums of Q K^T -> int16 scores
+//   for each block of kKeyBlock keys: sums of Q K^T -> int16 scores
 //   the largest score of each row
 //   for each block of kValueBlock keys: exponentials, hi and lo sums of E V
 //   the quotient, epilogue
@@ -39,6 +39,9 @@ ExactAttentionShape::ExactAttentionShape(ef::AttentionOp op) {
   rowBlocks = std::max<int64_t>(1, llvm::divideCeil(queries, kRowBlock));
   lastRows = queries - (rowBlocks - 1) * kRowBlock;
   maxRows = rowBlocks > 1 ? kRowBlock : lastRows;
+  splitsQueries =
+      getLimit(op.getQuery().getType()) * getLimit(op.getKey().getType()) >
+      INT32_MAX / std::max<int64_t>(depth, 1);
 }
 
 namespace {
@@ -49,13 +52,14 @@ struct ScratchLayout {
 
   explicit ScratchLayout(const ExactAttentionShape &shape) {
     int64_t rows = shape.maxRows, columns = shape.valueColumns();
-    splitQueries = add(2 * rows * shape.depth * 2);
-    sums = add(2 * rows * ExactAttentionShape::kKeyBlock * 4);
+    int64_t scoreRows = shape.splitsQueries ? 2 * rows : rows;
+    splitQueries = add(shape.splitsQueries ? scoreRows * shape.depth * 2 : 0);
+    sums = add(scoreRows * ExactAttentionShape::kKeyBlock * 4);
     scores = add(rows * shape.paddedKeys() * 2);
     largest = add(rows * 4);
     totals = add(rows * 8);
-    weights = add(2 * rows * ExactAttentionShape::kValueBlock * 2);
-    partial = add(2 * rows * columns * 4);
+    weights = add(rows * ExactAttentionShape::kValueBlock * 2);
+    partial = add(rows * shape.partialColumns() * 4);
     values = add(rows * columns * 8);
   }
 
@@ -100,28 +104,30 @@ struct ExactAttentionEmitter {
             scalar(3)};
   }
 
-  /// Both halves are rows of one product.
-  void emitProduct(const Product &product, Value rows, Value panels) {
-    microkernel.emit(b, product, b.mul(rows, 2),
-                     2 * shape.lastRows % kRowGranule, panels);
-  }
-
-  void emitScores(ExactAttentionRows &rows, Value keyPanels) {
+  /// Scores of the rows at `query`, both halves of which are rows of one
+  /// product where they are split.
+  void emitScores(ExactAttentionRows &rows, Value query, Value keyPanels) {
     constexpr int64_t block = ExactAttentionShape::kKeyBlock;
     int64_t k = alignToPairs(shape.depth);
+    int64_t parts = shape.splitsQueries ? 2 : 1;
+    if (shape.splitsQueries)
+      rows.splitRows(query, shape.heads * shape.depth);
     b.loop(0, shape.paddedKeys(), block, [&](Value firstKey) {
       Value columns =
           b.min(b.index(block), b.sub(b.index(shape.paddedKeys()), firstKey));
       Product product;
-      product.a = rows.splitQueries;
-      product.lda = b.index(shape.depth);
+      product.a = shape.splitsQueries ? rows.splitQueries : query;
+      product.lda = b.index(shape.splitsQueries ? shape.depth
+                                                : shape.heads * shape.depth);
       product.b =
           b.offsetPointer(keyPanels, b.mul(firstKey, k), b.getI16Type());
       product.bPanel = b.index(k * kPanelColumns);
       product.c = rows.sums;
       product.ldc = b.index(block);
       product.k = b.index(shape.depth);
-      emitProduct(product, rows.rows, b.divFloor(columns, kPanelColumns));
+      microkernel.emit(b, product, b.mul(rows.rows, parts),
+                       parts * shape.lastRows % kRowGranule,
+                       b.divFloor(columns, kPanelColumns));
       rows.storeScores(firstKey, columns);
     });
   }
@@ -140,9 +146,10 @@ struct ExactAttentionEmitter {
                                   b.getI16Type());
       product.bPanel = b.index(keys * kPanelColumns);
       product.c = rows.partial;
-      product.ldc = b.index(shape.valueColumns());
+      product.ldc = b.index(shape.partialColumns());
       product.k = b.min(b.index(block), b.sub(b.index(keys), firstKey));
-      emitProduct(product, rows.rows, b.index(shape.valuePanels()));
+      microkernel.emit(b, product, rows.rows, shape.lastRows % kRowGranule,
+                       b.index(shape.valuePanels()));
       rows.addPartial();
     });
   }
@@ -168,8 +175,7 @@ struct ExactAttentionEmitter {
           b.mul(kvHead, panels * alignToPairs(k) * kPanelColumns), i16);
     };
     ExactAttentionRows rows = makeRows(count, firstRow);
-    rows.splitRows(query, shape.heads * shape.depth);
-    emitScores(rows, panelsOf(1, shape.keyPanels(), shape.depth));
+    emitScores(rows, query, panelsOf(1, shape.keyPanels(), shape.depth));
     rows.findLargest();
     rows.start();
     emitValues(rows, panelsOf(2, shape.valuePanels(), shape.keys));
@@ -181,7 +187,7 @@ struct ExactAttentionEmitter {
     tile.firstRow = row;
     tile.rows = count;
     tile.firstColumn = b.mul(head, shape.valueDepth);
-    tile.columns = shape.valueColumns();
+    tile.columns = shape.partialColumns();
     tile.totalColumns = shape.heads * shape.valueDepth;
     tile.validColumns = shape.valueDepth;
     emitEpilogueTile(b, epilogue, firstInput, tile);
@@ -204,7 +210,7 @@ Lowered efc::cpu::lowerExactAttention(const KernelView &view,
                                       DispatchBuilder &dispatches) {
   Epilogue epilogue(view);
   ExactAttentionShape shape(op);
-  if (shape.depth > ExactAttentionShape::kMaxDepth)
+  if (shape.splitsQueries && shape.depth > ExactAttentionShape::kMaxDepth)
     return FailureOr<SmallVector<Value>>(
         view.root->emitError("the CPU target's quantised attention takes heads "
                              "of at most ")

@@ -1,8 +1,9 @@
-// packHeadPairs of AttentionExact.h.
+// splitSigned and packHeadPairs of AttentionExact.h.
 #include "targets/cpu/kernels/AttentionExact.h"
 #include "targets/cpu/kernels/ElementwiseLoop.h"
 #include "targets/cpu/kernels/Microkernel.h"
 #include "targets/cpu/kernels/Packing.h"
+#include "targets/cpu/kernels/ScalarEmitterMath.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -12,10 +13,23 @@ using namespace mlir;
 using namespace efc;
 using namespace efc::cpu;
 
+std::pair<Value, Value> efc::cpu::splitSigned(KernelBuilder &b, Value x) {
+  Type type = x.getType();
+  Value eight = integerConstant(b, type, 8);
+  Value low =
+      arith::ShRSIOp::create(b, arith::ShLIOp::create(b, x, eight), eight);
+  Value carry = arith::ShRUIOp::create(b, arith::ShLIOp::create(b, x, eight),
+                                       integerConstant(b, type, 15));
+  Value high =
+      arith::AddIOp::create(b, arith::ShRSIOp::create(b, x, eight), carry);
+  return {high, low};
+}
+
 namespace {
 /// One head's matrix B[k, n]; strides in elements of int16.
 struct PairPacking {
   KernelBuilder &b;
+  bool splits; ///< Values: nStride is 1. Of keys, kStride is 1.
   int64_t k, n, kStride, nStride;
   Type i16 = b.getI16Type();
 
@@ -33,28 +47,23 @@ struct PairPacking {
     emitPackPanel(b, from, to, panel, source, b.getI32Type());
   }
 
-  /// Two rows of consecutive columns, interleaved, eight columns at a time.
-  void emitRowPairs(Value from, Value to, Value panel) {
-    constexpr int64_t width = 8;
+  /// Eight channels of two tokens, split and interleaved.
+  void emitSplitRows(Value from, Value to, Value panel) {
+    constexpr int64_t width = ExactAttentionShape::kValuePanel;
     auto half = VectorType::get({width}, i16);
-    Value firstColumn = b.mul(panel, kPanelColumns);
-    Value columns =
-        b.min(b.index(kPanelColumns), b.sub(b.index(n), firstColumn));
     auto emitPair = [&](Value pair, bool hasSecond) {
-      Value row = b.add(b.mul(b.mul(pair, 2), kStride), firstColumn);
-      Value out = b.mul(pair, 2 * kPanelColumns);
-      b.loop(b.index(0), columns, width, [&](Value column) {
-        Value place = b.offsetPointer(from, b.add(row, column), i16);
-        Value first = b.load(place, half), second = zero(half);
-        if (hasSecond)
-          second = b.load(b.offsetPointer(place, b.index(kStride), i16), half);
-        b.store(vector::InterleaveOp::create(b, first, second),
-                b.offsetPointer(to, b.add(out, b.mul(column, 2)), i16));
-      });
-      b.loop(columns, b.index(kPanelColumns), width, [&](Value column) {
-        b.store(zero(VectorType::get({2 * width}, i16)),
-                b.offsetPointer(to, b.add(out, b.mul(column, 2)), i16));
-      });
+      Value place = b.offsetPointer(
+          from, b.add(b.mul(b.mul(pair, 2), kStride), b.mul(panel, width)),
+          i16);
+      Value out = b.offsetPointer(to, b.mul(pair, 2 * kPanelColumns), i16);
+      auto first = splitSigned(b, b.load(place, half));
+      auto second = std::make_pair(zero(half), zero(half));
+      if (hasSecond)
+        second = splitSigned(
+            b, b.load(b.offsetPointer(place, b.index(kStride), i16), half));
+      b.store(vector::InterleaveOp::create(b, first.first, second.first), out);
+      b.store(vector::InterleaveOp::create(b, first.second, second.second),
+              b.offsetPointer(out, b.index(2 * width), i16));
     };
     b.loop(0, k / 2, 1, [&](Value pair) { emitPair(pair, true); });
     if (k % 2)
@@ -63,9 +72,9 @@ struct PairPacking {
 
   /// Any extents, one by one.
   void emitElements(Value from, Value to, Value panel) {
-    Value firstColumn = b.mul(panel, kPanelColumns);
-    Value columns =
-        b.min(b.index(kPanelColumns), b.sub(b.index(n), firstColumn));
+    int64_t width = splits ? ExactAttentionShape::kValuePanel : kPanelColumns;
+    Value firstColumn = b.mul(panel, width);
+    Value columns = b.min(b.index(width), b.sub(b.index(n), firstColumn));
     int64_t elements = alignToPairs(k) * kPanelColumns;
     b.loop(0, elements, 1,
            [&](Value i) { b.store(zero(i16), b.offsetPointer(to, i, i16)); });
@@ -75,17 +84,24 @@ struct PairPacking {
       b.loop(b.index(0), columns, 1, [&](Value column) {
         Value place = b.add(b.mul(i, kStride),
                             b.mul(b.add(firstColumn, column), nStride));
-        b.store(b.load(b.offsetPointer(from, place, i16), i16),
-                b.offsetPointer(to, b.add(out, b.mul(column, 2)), i16));
+        Value element = b.load(b.offsetPointer(from, place, i16), i16);
+        Value target = b.offsetPointer(to, b.add(out, b.mul(column, 2)), i16);
+        if (!splits) {
+          b.store(element, target);
+          return;
+        }
+        auto [high, low] = splitSigned(b, element);
+        b.store(high, target);
+        b.store(low, b.offsetPointer(target, b.index(2 * width), i16));
       });
     });
   }
 
   void emit(Value from, Value to, Value panel) {
-    if (kStride == 1 && k % 2 == 0 && nStride % 2 == 0)
+    if (!splits && k % 2 == 0 && nStride % 2 == 0)
       emitWords(from, to, panel);
-    else if (nStride == 1 && n % 8 == 0)
-      emitRowPairs(from, to, panel);
+    else if (splits && n % ExactAttentionShape::kValuePanel == 0)
+      emitSplitRows(from, to, panel);
     else
       emitElements(from, to, panel);
   }
@@ -98,7 +114,8 @@ Value efc::cpu::packHeadPairs(Value tensor, int64_t heads, bool isKeys,
   int64_t batch = type.getDimSize(0), tokens = type.getDimSize(1),
           width = type.getDimSize(2), depth = width / heads;
   int64_t k = isKeys ? depth : tokens, n = isKeys ? tokens : depth;
-  int64_t panels = llvm::divideCeil(n, kPanelColumns);
+  int64_t panels = llvm::divideCeil(
+      n, isKeys ? kPanelColumns : ExactAttentionShape::kValuePanel);
   Type i16 = main.getI16Type();
   auto packed = RankedTensorType::get(
       {batch * heads, panels, alignToPairs(k) / 2, kPanelColumns, 2}, i16);
@@ -114,7 +131,8 @@ Value efc::cpu::packHeadPairs(Value tensor, int64_t heads, bool isKeys,
       Value panel = b.mod(item, panels), head = b.divFloor(item, panels);
       Value from = b.add(b.mul(b.divFloor(head, heads), tokens * width),
                          b.mul(b.mod(head, heads), depth));
-      PairPacking packing{b, k, n, isKeys ? 1 : width, isKeys ? width : 1};
+      PairPacking packing{
+          b, !isKeys, k, n, isKeys ? 1 : width, isKeys ? width : 1};
       packing.emit(b.offsetPointer(b.pointer(b.input(0)), from, i16),
                    b.offsetPointer(b.pointer(b.result(0)),
                                    b.mul(item, alignToPairs(k) * kPanelColumns),

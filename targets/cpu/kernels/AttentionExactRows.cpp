@@ -26,19 +26,6 @@ Value ExactAttentionRows::at(Value base, Value row, int64_t stride,
   return b.offsetPointer(base, b.add(b.mul(row, stride), column), element);
 }
 
-/// x = 256 hi + lo with lo in -128 .. 127, in int16.
-static std::pair<Value, Value> splitSigned(KernelBuilder &b, Value x) {
-  Type type = x.getType();
-  Value eight = integerConstant(b, type, 8);
-  Value low =
-      arith::ShRSIOp::create(b, arith::ShLIOp::create(b, x, eight), eight);
-  Value carry = arith::ShRUIOp::create(b, arith::ShLIOp::create(b, x, eight),
-                                       integerConstant(b, type, 15));
-  Value high =
-      arith::AddIOp::create(b, arith::ShRSIOp::create(b, x, eight), carry);
-  return {high, low};
-}
-
 void ExactAttentionRows::splitRows(Value query, int64_t stride) {
   Type i16 = b.getI16Type();
   b.loop(b.index(0), rows, 1, [&](Value row) {
@@ -80,9 +67,14 @@ void ExactAttentionRows::storeScores(Value firstKey, Value columns) {
   b.loop(b.index(0), rows, 1, [&](Value row) {
     b.loop(b.index(0), columns, kWidth, [&](Value column) {
       Value high = b.load(at(sums, row, stride, column, i32), vectorOf(i32));
-      Value low = b.load(at(sums, b.add(row, rows), stride, column, i32),
-                         vectorOf(i32));
-      Value score = m.mul(m.mul(roundSum(b, high, low), factor), inverse);
+      Value sum;
+      if (shape.splitsQueries)
+        sum = roundSum(b, high,
+                       b.load(at(sums, b.add(row, rows), stride, column, i32),
+                              vectorOf(i32)));
+      else
+        sum = arith::SIToFPOp::create(b, vectorOf(b.getF32Type()), high);
+      Value score = m.mul(m.mul(sum, factor), inverse);
       // No NaN: a finite sum times positive numbers.
       score = m.roundEven(m.clampBelow(m.clampAbove(score, 32767), -32767));
       b.store(
@@ -183,13 +175,8 @@ void ExactAttentionRows::storeWeights(Value firstKey, Value columns) {
               at(scores, row, shape.paddedKeys(), b.add(firstKey, column), i16),
               vectorOf(i16));
           Value weight = exponential(score, maximum);
-          Value narrow = arith::TruncIOp::create(b, vectorOf(i16), weight);
-          b.store(arith::ShRUIOp::create(b, narrow,
-                                         integerConstant(b, vectorOf(i16), 8)),
+          b.store(arith::TruncIOp::create(b, vectorOf(i16), weight),
                   at(weights, row, stride, column, i16));
-          b.store(arith::AndIOp::create(b, narrow,
-                                        integerConstant(b, vectorOf(i16), 255)),
-                  at(weights, b.add(row, rows), stride, column, i16));
           return SmallVector<Value>{arith::AddIOp::create(b, sums[0], weight)};
         });
     Value sum =
@@ -203,20 +190,22 @@ void ExactAttentionRows::storeWeights(Value firstKey, Value columns) {
 
 void ExactAttentionRows::addPartial() {
   Type i32 = b.getI32Type(), f64 = b.getF64Type();
-  constexpr int64_t width = 4;
+  constexpr int64_t width = ExactAttentionShape::kValuePanel;
   auto wide = VectorType::get({width}, f64);
   FloatMath m(b, wide);
-  int64_t stride = shape.valueColumns();
   b.loop(b.index(0), rows, 1, [&](Value row) {
-    b.loop(0, stride, width, [&](Value column) {
-      auto load = [&](Value row) {
-        Value sums = b.load(at(partial, row, stride, column, i32),
-                            VectorType::get({width}, i32));
+    b.loop(0, shape.valuePanels(), 1, [&](Value panel) {
+      auto load = [&](int64_t half) {
+        Value column = b.add(b.mul(panel, 2 * width), half * width);
+        Value sums =
+            b.load(at(partial, row, shape.partialColumns(), column, i32),
+                   VectorType::get({width}, i32));
         return arith::SIToFPOp::create(b, wide, sums);
       };
-      Value place = at(values, row, stride, column, f64);
+      Value place =
+          at(values, row, shape.valueColumns(), b.mul(panel, width), f64);
       // Integers below 2^53: nothing is rounded.
-      Value sum = m.fma(load(row), m.constant(256), load(b.add(row, rows)));
+      Value sum = m.fma(load(0), m.constant(256), load(1));
       b.store(m.add(b.load(place, wide), sum), place);
     });
   });
