@@ -1,21 +1,17 @@
 // Prefetch and placement of buffers. See Schedule.h.
 //
-// One walk over the serial order: each command gets its buffers placed, then
-// loads of commands further on are taken forward while there is room. Room is
-// judged twice: by the sum of what will be alive anyway (so that a prefetch
-// does not starve a command that comes before its use), and by the allocator
-// (fragmentation). If a command still finds no place, the latest prefetches are
-// undone.
+// Time counts in half commands of the serial order: command i is at 2 * i, what
+// is taken forward to behind it at 2 * i + 1. First loads are taken forward as
+// long as the sum of what is alive leaves room; then ScratchpadPacker gives all
+// buffers places and lets prefetches start later where memory is in pieces.
 #include "targets/exynos_npu/Schedule.h"
 
 #include "targets/exynos_npu/Convert.h"
 #include "targets/exynos_npu/DramPlan.h"
 #include "targets/exynos_npu/GroupEmitter.h"
-#include "targets/exynos_npu/ScratchpadAllocator.h"
+#include "targets/exynos_npu/ScratchpadPacker.h"
 
 #include "npu/Timing.h"
-
-#include "llvm/Support/FormatVariadic.h"
 
 #include <map>
 
@@ -24,36 +20,26 @@ using namespace efc::npu;
 using efrt::npu::Machine;
 using efrt::npu::Queue;
 
-/// A buffer that lives for more commands than this counts as long-lived.
-static constexpr int64_t kLongLife = 96;
+/// Commands that pass before memory is used again, where there is a choice:
+/// about as many as the queues have in flight.
+static constexpr int64_t kSlackCommands = 24;
 
 namespace {
-struct Buffer {
-  AllocOp op;
-  int64_t bytes = 0;
-  int64_t first = -1, last = -1; ///< Commands that use it, in serial order.
-  int64_t address = -1;          ///< While it has a place, or had one.
-  bool isPlaced = false;
-  int64_t uses = 0; ///< Commands done that use it.
-  /// The command after which a prefetch took its place early.
-  int64_t early = -1;
-};
-
 struct Item {
   CommandOpInterface op;
   SmallVector<int, 6> buffers; ///< Each once.
   bool isLoad = false;
   /// Loads: the last command before it that writes what it reads, or -1.
   int64_t after = -1;
-  bool isDone = false;
+  /// The command that the load is taken forward to; its own index: none.
+  int64_t early = 0;
 };
 
 class Scheduler {
 public:
   Scheduler(ProgramOp program, const Machine &machine,
             const ScheduleOptions &options)
-      : program(program), machine(machine), options(options),
-        allocator(machine.scratchpadBytes) {}
+      : program(program), machine(machine), options(options) {}
 
   FailureOr<ScheduleResult> run();
 
@@ -61,40 +47,37 @@ private:
   void collect();
   void findDramDependencies();
   void sumLive();
-  bool place(int64_t index, int64_t now);
-  LogicalResult step(int64_t index);
   void prefetch(int64_t index);
   bool fits(int64_t load, int64_t now) const;
-  void addLive(const Buffer &buffer, int64_t sign);
-  bool undoPrefetch(int64_t index);
+  int64_t timeOf(int64_t index) const;
   void apply();
-  LogicalResult reportNoPlace(int64_t index);
+  LogicalResult reportNoPlace(size_t buffer, ScratchpadPacker &packer);
 
   ProgramOp program;
   const Machine &machine;
   const ScheduleOptions &options;
-  ScratchpadAllocator allocator;
-  std::vector<Buffer> buffers;
+  std::vector<AllocOp> allocs;
+  std::vector<PackedBuffer> buffers; ///< As `allocs`.
   std::vector<Item> items;
-  std::vector<int64_t> live;  ///< Bytes alive at each command, with prefetches.
-  std::vector<int64_t> order; ///< Commands as they will run; -1: undone.
-  /// Loads that were taken forward and wait for their use: command and place in
-  /// `order`.
-  SmallVector<std::pair<int64_t, size_t>> waiting;
-  int64_t nextLoad = 0; ///< No load before this one is left to prefetch.
+  std::vector<int64_t> live; ///< Bytes alive at each command, with prefetches.
+  int64_t nextLoad = 0; ///< No load before this one is left to take forward.
   ScheduleResult result;
 };
 } // namespace
 
 void Scheduler::collect() {
   llvm::DenseMap<Value, int> indices;
-  for (Operation &op : program.getBlock()) {
+  for (Operation &op : llvm::make_early_inc_range(program.getBlock())) {
     if (auto alloc = dyn_cast<AllocOp>(op)) {
+      if (alloc->use_empty()) {
+        alloc.erase();
+        continue;
+      }
       indices[alloc.getBuffer()] = buffers.size();
-      Buffer &buffer = buffers.emplace_back();
-      buffer.op = alloc;
-      buffer.bytes =
-          llvm::alignTo(alloc.getBytes(), ScratchpadAllocator::alignment);
+      allocs.push_back(alloc);
+      buffers.emplace_back().bytes =
+          llvm::alignTo(alloc.getBytes(), ScratchpadPacker::alignment);
+      buffers.back().start = -1;
       continue;
     }
     auto command = dyn_cast<CommandOpInterface>(op);
@@ -104,14 +87,16 @@ void Scheduler::collect() {
     Item &item = items.emplace_back();
     item.op = command;
     item.isLoad = isa<DmaLoadOp>(op);
+    item.early = index;
     for (Value operand : op.getOperands()) {
       int buffer = indices.lookup(operand);
       if (llvm::is_contained(item.buffers, buffer))
         continue;
       item.buffers.push_back(buffer);
-      if (buffers[buffer].first < 0)
-        buffers[buffer].first = index;
-      buffers[buffer].last = index;
+      PackedBuffer &packed = buffers[buffer];
+      if (packed.start < 0)
+        packed.start = packed.latestStart = 2 * index;
+      packed.end = 2 * index;
     }
   }
 }
@@ -165,85 +150,23 @@ void Scheduler::findDramDependencies() {
 
 void Scheduler::sumLive() {
   live.assign(items.size() + 1, 0);
-  for (const Buffer &buffer : buffers) {
-    if (buffer.first < 0)
-      continue;
-    live[buffer.first] += buffer.bytes;
-    live[buffer.last + 1] -= buffer.bytes;
+  for (const PackedBuffer &buffer : buffers) {
+    live[buffer.start / 2] += buffer.bytes;
+    live[buffer.end / 2 + 1] -= buffer.bytes;
   }
   for (size_t i = 1; i < live.size(); ++i)
     live[i] += live[i - 1];
-  result.liveBytes = live.empty() ? 0 : *llvm::max_element(live);
-}
-
-/// Gives the command's buffers places; false, and none of them, if one finds
-/// none.
-bool Scheduler::place(int64_t index, int64_t now) {
-  SmallVector<int, 6> placed;
-  for (int b : items[index].buffers) {
-    Buffer &buffer = buffers[b];
-    if (buffer.isPlaced)
-      continue;
-    bool staysLong = buffer.last - buffer.first > kLongLife;
-    std::optional<int64_t> address =
-        allocator.allocate(buffer.bytes, now, staysLong);
-    if (!address) {
-      for (int undone : placed) {
-        allocator.release(buffers[undone].address, buffers[undone].bytes, 0);
-        buffers[undone].isPlaced = false;
-      }
-      return false;
-    }
-    buffer.address = *address;
-    buffer.isPlaced = true;
-    placed.push_back(b);
-  }
-  for (int b : items[index].buffers) {
-    ++buffers[b].uses;
-    result.peakBytes =
-        std::max(result.peakBytes, buffers[b].address + buffers[b].bytes);
-  }
-  return true;
-}
-
-/// What a buffer that is placed early adds to the commands before its first.
-void Scheduler::addLive(const Buffer &buffer, int64_t sign) {
-  for (int64_t k = buffer.early + 1; k < buffer.first; ++k)
-    live[k] += sign * buffer.bytes;
-}
-
-/// Undoes the latest prefetch for a command behind `index`.
-bool Scheduler::undoPrefetch(int64_t index) {
-  while (!waiting.empty() && waiting.back().first <= index)
-    waiting.pop_back();
-  if (waiting.empty())
-    return false;
-  auto [load, at] = waiting.pop_back_val();
-  order[at] = -1;
-  Item &item = items[load];
-  item.isDone = false;
-  nextLoad = std::min(nextLoad, load);
-  --result.prefetched;
-  for (int b : item.buffers) {
-    Buffer &buffer = buffers[b];
-    if (--buffer.uses > 0)
-      continue;
-    allocator.release(buffer.address, buffer.bytes, order.size());
-    buffer.isPlaced = false;
-    addLive(buffer, -1);
-  }
-  return true;
+  result.liveBytes = *llvm::max_element(live);
 }
 
 bool Scheduler::fits(int64_t load, int64_t now) const {
-  int64_t bytes = 0;
-  for (int b : items[load].buffers)
-    if (!buffers[b].isPlaced)
-      bytes += buffers[b].bytes;
+  const PackedBuffer &buffer = buffers[items[load].buffers.front()];
+  if (buffer.start <= 2 * now + 1)
+    return true;
   // What is left over covers fragmentation.
   int64_t limit = machine.scratchpadBytes / 32 * 31;
-  for (int64_t k = now + 1; k < load; ++k)
-    if (live[k] + bytes > limit)
+  for (int64_t k = now + 1; 2 * k < buffer.start; ++k)
+    if (live[k] + buffer.bytes > limit)
       return false;
   return true;
 }
@@ -255,7 +178,7 @@ void Scheduler::prefetch(int64_t index) {
   bool isFirst = true;
   for (int64_t load = nextLoad; load < end; ++load) {
     Item &item = items[load];
-    if (!item.isLoad || item.isDone)
+    if (!item.isLoad || item.early < load)
       continue;
     if (isFirst)
       nextLoad = load;
@@ -263,66 +186,56 @@ void Scheduler::prefetch(int64_t index) {
     if (item.after > index)
       continue;
     // Later loads wait for this one, or it would never get its room.
-    SmallVector<int, 2> early;
-    for (int b : item.buffers)
-      if (!buffers[b].isPlaced)
-        early.push_back(b);
-    if (!fits(load, index) || !place(load, order.size()))
+    if (!fits(load, index))
       return;
-    for (int b : early) {
-      buffers[b].early = index;
-      addLive(buffers[b], 1);
-    }
-    item.isDone = true;
-    ++result.prefetched;
-    waiting.emplace_back(load, order.size());
-    order.push_back(load);
+    PackedBuffer &buffer = buffers[item.buffers.front()];
+    for (int64_t k = index + 1; 2 * k < buffer.start; ++k)
+      live[k] += buffer.bytes;
+    buffer.start = std::min(buffer.start, 2 * index + 1);
+    item.early = index;
   }
 }
 
-LogicalResult Scheduler::step(int64_t index) {
-  Item &item = items[index];
-  if (!item.isDone) {
-    while (!place(index, order.size()))
-      if (!undoPrefetch(index))
-        return reportNoPlace(index);
-    item.isDone = true;
-    order.push_back(index);
-  }
-  for (int b : item.buffers)
-    if (buffers[b].last == index)
-      allocator.release(buffers[b].address, buffers[b].bytes, order.size());
-  return success();
+/// When a command runs, on the scale of the buffers' lives.
+int64_t Scheduler::timeOf(int64_t index) const {
+  const Item &item = items[index];
+  if (item.early == index)
+    return 2 * index;
+  int64_t start = buffers[item.buffers.front()].start;
+  return std::min(2 * index, std::max(2 * item.early + 1, start));
 }
 
-LogicalResult Scheduler::reportNoPlace(int64_t index) {
-  Item &item = items[index];
-  int64_t wanted = 0;
-  for (int b : item.buffers)
-    if (!buffers[b].isPlaced)
-      wanted = std::max(wanted, buffers[b].bytes);
-  SourceAttr source = item.op.getSourceAttr();
+LogicalResult Scheduler::reportNoPlace(size_t buffer,
+                                       ScratchpadPacker &packer) {
+  const PackedBuffer &wanted = buffers[buffer];
+  auto sourceOf = [&](const PackedBuffer &other) {
+    return items[other.latestStart / 2].op.getSourceAttr();
+  };
+  SmallVector<int, 64> conflicts = packer.conflictsOf(buffer, 0);
+  int64_t end = 0, largest = 0, used = 0;
+  for (int other : conflicts) {
+    const PackedBuffer &conflict = buffers[other];
+    largest = std::max(largest, conflict.address - end);
+    end = std::max(end, conflict.address + conflict.bytes);
+    used += conflict.bytes;
+  }
+  largest = std::max(largest, machine.scratchpadBytes - end);
+  SourceAttr source = sourceOf(wanted);
   InFlightDiagnostic diagnostic =
-      item.op.emitError()
+      items[wanted.latestStart / 2].op->emitError()
       << "'" << source.getNode() << "' (" << source.getOp()
-      << ") needs a buffer of " << wanted << " bytes, but of the scratchpad's "
-      << machine.scratchpadBytes << " bytes " << allocator.freeBytes()
-      << " are free and at most " << allocator.largestFree()
-      << " of them in one piece; choose a machine with a larger scratchpad "
+      << ") needs a buffer of " << wanted.bytes
+      << " bytes; what else is needed meanwhile takes " << used << " of the "
+      << "scratchpad's " << machine.scratchpadBytes << " bytes and leaves "
+      << largest
+      << " in one piece; choose a machine with a larger scratchpad "
          "(--machine), or --mlt=off, whose tiles are smaller";
-  SmallVector<const Buffer *> placed;
-  for (const Buffer &buffer : buffers)
-    if (buffer.isPlaced && buffer.last >= index)
-      placed.push_back(&buffer);
-  llvm::sort(placed, [](const Buffer *a, const Buffer *b) {
-    return a->address < b->address;
-  });
-  for (const Buffer *buffer : placed) {
-    SourceAttr owner = items[buffer->first].op.getSourceAttr();
+  for (int other : conflicts) {
+    SourceAttr owner = sourceOf(buffers[other]);
     diagnostic.attachNote(program.getLoc())
-        << "bytes " << buffer->address << " to "
-        << buffer->address + buffer->bytes << ": " << owner.getOp() << " of '"
-        << owner.getNode() << "'";
+        << "bytes " << buffers[other].address << " to "
+        << buffers[other].address + buffers[other].bytes << ": "
+        << owner.getOp() << " of '" << owner.getNode() << "'";
   }
   return diagnostic;
 }
@@ -374,23 +287,26 @@ private:
 
 void Scheduler::apply() {
   Block &block = program.getBlock();
-  MLIRContext *context = program.getContext();
-  Builder builder(context);
-  for (Buffer &buffer : buffers) {
-    if (buffer.first < 0) {
-      buffer.op.erase();
-      continue;
-    }
-    buffer.op.setAddressAttr(builder.getI64IntegerAttr(buffer.address));
-    buffer.isPlaced = false;
+  Builder builder(program.getContext());
+  for (auto [alloc, buffer] : llvm::zip_equal(allocs, buffers)) {
+    alloc.setAddressAttr(builder.getI64IntegerAttr(buffer.address));
+    result.peakBytes =
+        std::max(result.peakBytes, buffer.address + buffer.bytes);
   }
+  std::vector<std::pair<int64_t, int64_t>> order; ///< Time, command.
+  for (int64_t index = 0, e = items.size(); index < e; ++index) {
+    order.emplace_back(timeOf(index), index);
+    result.prefetched += order.back().first < 2 * index;
+  }
+  llvm::sort(order);
   QueueAssigner queues(machine);
-  for (int64_t index : order) {
-    if (index < 0)
-      continue;
-    for (int b : items[index].buffers)
-      if (!std::exchange(buffers[b].isPlaced, true))
-        buffers[b].op->moveBefore(&block, block.end());
+  std::vector<bool> isMoved(allocs.size(), false);
+  for (auto [time, index] : order) {
+    for (int buffer : items[index].buffers) {
+      if (!isMoved[buffer])
+        allocs[buffer]->moveBefore(&block, block.end());
+      isMoved[buffer] = true;
+    }
     items[index].op->moveBefore(&block, block.end());
     queues.assign(items[index].op);
   }
@@ -400,14 +316,15 @@ void Scheduler::apply() {
 
 FailureOr<ScheduleResult> Scheduler::run() {
   collect();
-  findDramDependencies();
   sumLive();
-  prefetch(-1);
-  for (int64_t index = 0, e = items.size(); index < e; ++index) {
-    if (failed(step(index)))
-      return failure();
-    prefetch(index);
+  if (options.lookahead > 0) {
+    findDramDependencies();
+    for (int64_t index = -1, e = items.size(); index < e; ++index)
+      prefetch(index);
   }
+  ScratchpadPacker packer(buffers, machine.scratchpadBytes, 2 * kSlackCommands);
+  if (std::optional<size_t> failed = packer.run())
+    return reportNoPlace(*failed, packer);
   apply();
   return result;
 }
