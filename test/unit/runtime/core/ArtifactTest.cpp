@@ -166,9 +166,9 @@ static constexpr uint64_t kHuge = std::numeric_limits<uint64_t>::max();
 
 static const Mistake kMistakes[] = {
     {"Version", [](fb::ModelT &m) { m.version_major = 2; },
-     "format version 2.0"},
-    {"Features", [](fb::ModelT &m) { m.required_features = 5; },
-     "needs the format features 5"},
+     "format version 2.1"},
+    {"Features", [](fb::ModelT &m) { m.required_features = 6; },
+     "needs the format features 6"},
     {"SectionRange", [](fb::ModelT &m) { m.sections[0]->size = kHuge; },
      "lies outside the file"},
     {"SectionOffset", [](fb::ModelT &m) { m.sections[0]->offset = kHuge - 63; },
