@@ -1,6 +1,7 @@
 // See NpuPrograms.h.
 #include "compiler/artifact/NpuPrograms.h"
 
+#include "compiler/report/ScratchMap.h"
 #include "dialects/npu/NpuDialect.h"
 #include "targets/exynos_npu/Convert.h"
 
@@ -70,10 +71,13 @@ addProgram(npu::ProgramOp op, const Machine &machine, ArtifactWriter &writer) {
       decodeAndVerify(name, *bytes, std::move(program->flow), machine);
   if (!decoded)
     return decoded.takeError();
-  NpuPartition partition{name.str(), std::move(*decoded), {}};
+  NpuPartition partition;
+  partition.name = name.str();
+  partition.program = std::move(*decoded);
   partition.timeline = simulateTime(partition.program, machine);
   if (partition.timeline.deadlocked)
     return internalError(name, partition.timeline.problem);
+  partition.scratchPeakBytes = peakBytesOf(scratchBuffersOf(partition));
   uint32_t commands = writer.addSection(fb::SectionKind::NpuCommands,
                                         partition.name, toChars(*bytes));
   uint32_t schedule =

@@ -18,6 +18,7 @@ struct NpuPartition {
   std::string name; ///< "npu_0"
   efrt::npu::Program program;
   efrt::npu::Timeline timeline;
+  uint64_t scratchPeakBytes = 0; ///< Most bytes of it that are in use at once.
 };
 
 /// An operation that the NPU does not run.

@@ -17,7 +17,7 @@ NpuTotals efc::totalsOf(const NpuReport &report,
   for (const NpuPartition &partition : report.partitions) {
     totals.cycles += partition.timeline.cycles;
     totals.scratchPeakBytes =
-        std::max(totals.scratchPeakBytes, partition.program.scratchpadBytes);
+        std::max(totals.scratchPeakBytes, partition.scratchPeakBytes);
   }
   for (const LayerStatistics &layer : layers) {
     totals.commands += layer.commands;

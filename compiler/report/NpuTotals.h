@@ -11,7 +11,7 @@ namespace efc {
 struct NpuTotals {
   double cycles = 0;
   uint64_t commands = 0, macs = 0, dramReadBytes = 0, dramWriteBytes = 0;
-  uint32_t scratchPeakBytes = 0;              ///< Largest of the partitions.
+  uint64_t scratchPeakBytes = 0;              ///< Largest of the partitions.
   std::array<double, kNumEngineKinds> busy{}; ///< Sum over engines of a kind.
 
   double milliseconds(const efrt::npu::Machine &machine) const {

@@ -118,3 +118,17 @@ efc::scratchBuffersOf(const NpuPartition &partition) {
                 [](const ScratchBuffer &buffer) { return buffer.bytes == 0; });
   return buffers;
 }
+
+uint64_t efc::peakBytesOf(const std::vector<ScratchBuffer> &buffers) {
+  // Ends before starts: what ends when another begins is gone.
+  std::vector<std::pair<double, int64_t>> changes;
+  for (const ScratchBuffer &buffer : buffers) {
+    changes.emplace_back(buffer.start, buffer.bytes);
+    changes.emplace_back(buffer.end, -static_cast<int64_t>(buffer.bytes));
+  }
+  std::ranges::sort(changes);
+  int64_t bytes = 0, peak = 0;
+  for (auto [time, change] : changes)
+    peak = std::max(peak, bytes += change);
+  return peak;
+}

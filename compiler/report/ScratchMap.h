@@ -16,6 +16,9 @@ struct ScratchBuffer {
   uint32_t event = 0;        ///< The first writer, in Timeline::events.
 };
 
+/// Most bytes that are in use at once.
+uint64_t peakBytesOf(const std::vector<ScratchBuffer> &buffers);
+
 /// By start.
 std::vector<ScratchBuffer> scratchBuffersOf(const NpuPartition &partition);
 

@@ -2,6 +2,7 @@
 #include "compiler/pipeline/Compiler.h"
 #include "compiler/pipeline/Log.h"
 #include "compiler/pipeline/Version.h"
+#include "compiler/report/Disassembly.h"
 #include "compiler/report/Reports.h"
 #include "compiler/tools/EfcFlags.h"
 #include "targets/exynos_npu/MachineFile.h"
@@ -10,9 +11,11 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/WithColor.h"
 
+#include "npu/Encoding.h"
 #include "runtime/core/Artifact.h"
 
 using namespace efc;
@@ -52,6 +55,33 @@ static int inspect(const std::string &path) {
   return 0;
 }
 
+static int disassemble(const std::string &path) {
+  auto artifact = efrt::Artifact::open(path);
+  if (!artifact)
+    return fail(artifact.status().message());
+  if (artifact->npuPrograms.empty())
+    return fail("'" + path +
+                "' has no commands for an NPU; it was compiled for the CPU "
+                "alone");
+  llvm::outs() << "machine " << artifact->npuMachine.name
+               << llvm::format(", %.0f MHz; times are simulated, in cycles\n\n",
+                               artifact->npuMachine.clockHz / 1e6);
+  for (const efrt::ArtifactNpuProgram &entry : artifact->npuPrograms) {
+    auto program = efrt::npu::decodeProgram(entry.commands);
+    if (!program)
+      return fail("'" + path + "': " + program.status().message());
+    std::vector<efrt::npu::Event> events;
+    if (!entry.schedule.empty()) {
+      auto decoded = efrt::npu::decodeSchedule(entry.schedule, *program);
+      if (!decoded)
+        return fail("'" + path + "': " + decoded.status().message());
+      events = std::move(*decoded);
+    }
+    printProgram(entry.name, *program, events, llvm::outs());
+  }
+  return 0;
+}
+
 static int printMachine(const EfcFlags &flags) {
   llvm::Expected<npu::MachineFile> file =
       npu::loadMachine(flags.machine.empty() ? npu::defaultMachine.str()
@@ -72,6 +102,7 @@ static int compileModel(const EfcFlags &flags) {
   registerAll(registry);
   mlir::MLIRContext context(registry);
   context.loadAllAvailableDialects();
+  context.printOpOnDiagnostic(false); // IR is no part of the user's model.
   context.getDiagEngine().registerHandler(
       [&](mlir::Diagnostic &diagnostic) { printDiagnostic(diagnostic); });
   CompileReport report;
@@ -101,6 +132,8 @@ int main(int argc, char **argv) {
                 " is unknown; choose debug, info, warning or off");
   if (!flags.inspect.empty())
     return inspect(flags.inspect);
+  if (!flags.disassemble.empty())
+    return disassemble(flags.disassemble);
   if (flags.printMachine)
     return printMachine(flags);
   if (flags.supportedOps) {

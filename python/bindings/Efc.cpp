@@ -1,6 +1,7 @@
 // edgefusion._efc: the compiler's C++ API for Python. edgefusion/compiler.py is
 // the public face; this file only converts.
 #include "compiler/pipeline/Compiler.h"
+#include "compiler/report/Reports.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
@@ -23,26 +24,35 @@ struct CompileError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-struct PythonOptions {
-  std::string target, cpu, precision, reportFolder;
-  bool winograd, unfused;
-  std::map<std::string, int64_t> dims;
-  std::map<std::string, std::vector<int64_t>> inputShapes;
-};
-
 } // namespace
 
-static efc::CompileOptions toOptions(const PythonOptions &from) {
+/// `arguments` are those of edgefusion.compile, all of them.
+static efc::CompileOptions toOptions(const py::kwargs &arguments) {
+  auto text = [&](const char *name) {
+    return arguments[name].cast<std::string>();
+  };
   efc::CompileOptions options;
-  options.target = from.target;
-  options.cpu = from.cpu;
-  options.bf16 = from.precision == "bf16";
-  options.winograd = from.winograd;
-  options.keepUnfused = from.unfused;
-  options.reportFolder = from.reportFolder;
-  for (const auto &[name, extent] : from.dims)
+  options.target = text("target");
+  options.quantize = text("quantize");
+  options.calibration = text("calibration");
+  options.keepFloat = text("keep_float");
+  options.listTensors = text("list_tensors");
+  options.machine = text("machine");
+  options.machineSettings =
+      arguments["machine_settings"].cast<std::vector<std::string>>();
+  options.mlt = text("mlt");
+  options.overlap = arguments["overlap"].cast<bool>();
+  options.cpu = text("cpu");
+  options.bf16 = text("precision") == "bf16";
+  options.winograd = arguments["winograd"].cast<bool>();
+  options.keepUnfused = arguments["unfused"].cast<bool>();
+  options.reportFolder = text("report");
+  for (const auto &[name, extent] :
+       arguments["dims"].cast<std::map<std::string, int64_t>>())
     options.dims[name] = extent;
-  for (const auto &[name, shape] : from.inputShapes)
+  for (const auto &[name, shape] :
+       arguments["input_shapes"]
+           .cast<std::map<std::string, std::vector<int64_t>>>())
     options.inputShapes[name] =
         llvm::SmallVector<int64_t>(shape.begin(), shape.end());
   return options;
@@ -60,26 +70,17 @@ static std::string toText(mlir::Diagnostic &diagnostic) {
   return text;
 }
 
-static py::dict toDict(const efc::CompileReport &report) {
-  py::dict phases;
-  for (const auto &[name, seconds] : report.phaseSeconds)
-    phases[py::str(name)] = seconds;
-  py::dict result;
-  result["phase_seconds"] = phases;
-  result["onnx_nodes"] = report.numOnnxNodes;
-  result["operations"] = report.numOperations;
-  result["dispatches"] = report.numDispatches;
-  result["kernels"] = report.numKernels;
-  result["weight_bytes"] = report.weightBytes;
-  result["arena_bytes"] = report.arenaBytes;
-  result["artifact_bytes"] = report.artifactBytes;
-  result["variants"] = report.variants;
-  return result;
+/// As compile.json has it.
+static py::object toDict(const efc::CompileReport &report) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  efc::writeCompileJson(report, os);
+  return py::module_::import("json").attr("loads")(text);
 }
 
-static py::dict compileModel(const std::string &model,
-                             const std::string &output,
-                             const PythonOptions &pythonOptions) {
+static py::object compileModel(const std::string &model,
+                               const std::string &output,
+                               const efc::CompileOptions &options) {
   efc::CompileReport report;
   std::string errors;
   bool failed;
@@ -89,6 +90,7 @@ static py::dict compileModel(const std::string &model,
     efc::registerAll(registry);
     mlir::MLIRContext context(registry);
     context.loadAllAvailableDialects();
+    context.printOpOnDiagnostic(false);
     std::mutex mutex; // Passes report from several threads.
     context.getDiagEngine().registerHandler([&](mlir::Diagnostic &diagnostic) {
       if (diagnostic.getSeverity() != mlir::DiagnosticSeverity::Error)
@@ -96,8 +98,8 @@ static py::dict compileModel(const std::string &model,
       std::lock_guard<std::mutex> lock(mutex);
       errors += (errors.empty() ? "" : "\n") + toText(diagnostic);
     });
-    failed = mlir::failed(
-        efc::compile(context, model, output, toOptions(pythonOptions), report));
+    failed =
+        mlir::failed(efc::compile(context, model, output, options, report));
   }
   if (failed)
     throw CompileError(errors.empty() ? "'" + model + "' could not be compiled"
@@ -112,19 +114,10 @@ PYBIND11_MODULE(_efc, module) {
   module.def(
       "compile",
       [](const std::string &model, const std::string &output,
-         const std::string &target, const std::string &cpu,
-         const std::string &precision, bool winograd, bool unfused,
-         const std::map<std::string, int64_t> &dims,
-         const std::map<std::string, std::vector<int64_t>> &inputShapes,
-         const std::string &reportFolder) {
-        return compileModel(model, output,
-                            {target, cpu, precision, reportFolder, winograd,
-                             unfused, dims, inputShapes});
+         const py::kwargs &options) {
+        return compileModel(model, output, toOptions(options));
       },
-      py::arg("model"), py::arg("output"), py::kw_only(), py::arg("target"),
-      py::arg("cpu"), py::arg("precision"), py::arg("winograd"),
-      py::arg("unfused"), py::arg("dims"), py::arg("input_shapes"),
-      py::arg("report"),
+      py::arg("model"), py::arg("output"),
       "Compiles `model` to the artifact `output` and returns what the compile "
-      "did; raises CompileError.");
+      "did, as compile.json has it; raises CompileError.");
 }

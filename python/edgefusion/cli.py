@@ -48,6 +48,19 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _add_compiler_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--target", choices=["cpu", "exynos-npu"], default="cpu", help="machine kind (default: cpu)")
+    parser.add_argument(
+        "--quantize", choices=["w8a16", "w8"], default="", help="int8 weights and int16 activations, or weights alone"
+    )
+    parser.add_argument("--calibration", default="", metavar="FILE", help="the activations' ranges, for --quantize w8a16")
+    parser.add_argument("--keep-float", default="", metavar="REGEX", help="ONNX nodes that are not quantised")
+    parser.add_argument("--machine", default="", metavar="NAME|FILE", help="the NPU (default: exynos2400)")
+    parser.add_argument(
+        "--machine-set", action="append", default=[], metavar="KEY=VALUE", help="a figure of the NPU, e.g. scratchpad=2MiB"
+    )
+    parser.add_argument(
+        "--mlt", choices=["off", "attention", "full"], default="full", help="extent of model-level tiling (default: full)"
+    )
     parser.add_argument("--cpu", default="", metavar="NAME", help="machine: host, x86-64-v3, ... (default: every variant)")
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="of weights in products (default: f32)")
     parser.add_argument(
@@ -83,6 +96,13 @@ def _compile_one(arguments: argparse.Namespace, model: Path, output: Path, unfus
     return edgefusion.compile(
         model,
         output,
+        arguments.target,
+        quantize=arguments.quantize,
+        calibration=arguments.calibration,
+        keep_float=arguments.keep_float,
+        machine=arguments.machine,
+        machine_settings=arguments.machine_set,
+        mlt=arguments.mlt,
         cpu=arguments.cpu,
         precision=arguments.precision,
         winograd=not arguments.no_winograd,

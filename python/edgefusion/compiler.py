@@ -16,6 +16,14 @@ def compile(
     output: str | os.PathLike[str],
     target: str = "cpu",
     *,
+    quantize: str = "",
+    calibration: str | os.PathLike[str] = "",
+    keep_float: str = "",
+    list_tensors: str | os.PathLike[str] = "",
+    machine: str | os.PathLike[str] = "",
+    machine_settings: Sequence[str] = (),
+    mlt: str = "full",
+    overlap: bool = True,
     cpu: str = "",
     precision: str = "f32",
     winograd: bool = True,
@@ -26,10 +34,16 @@ def compile(
 ) -> dict[str, Any]:
     """Compiles the ONNX file `model` to the artifact `output` and returns what the compile did (times, counts, bytes).
 
+    `target` is "cpu" or "exynos-npu"; for the latter the result's entry "npu" holds the simulated figures. `quantize` is "",
+    "w8a16" (with `calibration`, the table of ranges, and `keep_float`, a regular expression of ONNX nodes to leave alone) or
+    "w8". With `list_tensors` nothing is compiled: that file is written, and says which ranges w8a16 needs. `machine` names the
+    NPU or a machine file, `machine_settings` are "KEY=VALUE" over its figures, `mlt` is how far tiling goes ("off",
+    "attention", "full").
+
     `cpu` is the machine to generate code for ("host", "x86-64-v3", ...; empty: every variant of this machine's family).
     `precision` is that of weights in products and convolutions, "f32" or "bf16". `dims` gives symbolic dimensions their values,
     `input_shapes` whole inputs their shapes. `unfused` keeps every tensor of the model visible, for checking. `report` names a
-    JSON file to write. Raises UserError, which lists every problem of the model, and writes nothing then.
+    folder for the reports. Raises UserError, which lists every problem of the model, and writes nothing then.
     """
     if precision not in PRECISIONS:
         raise UserError(f"there is no precision '{precision}'; choose one of {', '.join(PRECISIONS)}")
@@ -39,6 +53,14 @@ def compile(
             os.fspath(model),
             os.fspath(output),
             target=target,
+            quantize=quantize,
+            calibration=os.fspath(calibration),
+            keep_float=keep_float,
+            list_tensors=os.fspath(list_tensors),
+            machine=os.fspath(machine),
+            machine_settings=list(machine_settings),
+            mlt=mlt,
+            overlap=overlap,
             cpu=cpu,
             precision=precision,
             winograd=winograd,
