@@ -305,10 +305,8 @@ struct Emitter {
   }
 
   /// Y (+)= the results of a step, whose columns stand at `firstColumn` of Y.
-  void emitSums(Value tiles, Value numPanels, Value firstColumn,
-                Value isFirst) {
+  void emitSums(Value tiles, Value numPanels, Value firstColumn) {
     VectorType type = VectorType::get({lanes}, sumType);
-    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
     b.loop(b.index(0), tiles, 1, [&](Value t) {
       b.loop(b.index(0), b.mul(numPanels, kPanelColumns), lanes,
              [&](Value column) {
@@ -316,18 +314,17 @@ struct Emitter {
                  Value place = sumPointer(t, b.index(int64_t(i)),
                                           b.add(firstColumn, column));
                  if (blocking.splitsChannels)
-                   value = addTo(b.load(place, type), zero, isFirst, value);
+                   value = add(b.load(place, type), value);
                  b.store(value, place);
                }
              });
     });
   }
 
-  Value addTo(Value before, Value zero, Value isFirst, Value value) {
-    before = arith::SelectOp::create(b, isFirst, zero, before);
+  Value add(Value x, Value y) {
     if (blocking.isWide)
-      return arith::AddFOp::create(b, before, value);
-    return arith::AddIOp::create(b, before, value);
+      return arith::AddFOp::create(b, x, y);
+    return arith::AddIOp::create(b, x, y);
   }
 
   /// The epilogue on columns [firstColumn, ...) of the result, which stand
@@ -370,11 +367,9 @@ struct Emitter {
         });
         emitProducts(tiles, inStep, first, k);
       });
-      Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq,
-                                            channel, b.index(0));
       Value firstColumn =
           blocking.splitsChannels ? b.mul(panel, kPanelColumns) : b.index(0);
-      emitSums(tiles, inStep, firstColumn, isFirst);
+      emitSums(tiles, inStep, firstColumn);
       if (!blocking.splitsChannels)
         emitStore(firstTile, tiles, b.mul(absolute, kPanelColumns),
                   b.mul(inStep, kPanelColumns));
@@ -393,6 +388,9 @@ struct Emitter {
     Value firstPanel = b.mul(group, blocking.groupPanels);
     Value numPanels = b.min(b.index(blocking.groupPanels),
                             b.sub(b.index(blocking.panels), firstPanel));
+    if (blocking.splitsChannels)
+      emitZeroRun(b, scratch(blocking.sumBytes()),
+                  b.mul(tiles, kResults * blocking.sumColumns()), sumType);
     b.loop(0, conv.c, blocking.channelBlock, [&](Value channel) {
       Value channels = b.min(b.index(blocking.channelBlock),
                              b.sub(b.index(conv.c), channel));
