@@ -3,6 +3,7 @@
 
 #include "mlir/IR/BuiltinTypes.h"
 
+#include <cmath>
 #include <limits>
 
 using namespace mlir;
@@ -58,6 +59,12 @@ Type efc::ef::makeWeightType(MLIRContext *context, ArrayRef<float> scales,
       quant::QuantizationFlags::Signed, IntegerType::get(context, 8),
       Float32Type::get(context), wide, zeroPoints, axis, -kWeightLimit,
       kWeightLimit);
+}
+
+int32_t efc::ef::getScoreOperandLimit(int64_t depth) {
+  int64_t largest = std::numeric_limits<int32_t>::max() / depth;
+  auto limit = static_cast<int64_t>(std::sqrt(static_cast<double>(largest)));
+  return static_cast<int32_t>(std::min<int64_t>(limit, kActivationLimit));
 }
 
 float efc::ef::makeScale(float largest, int32_t limit) {

@@ -22,6 +22,9 @@ class MatmulOp;
 
 /// Largest |q| of an activation, and of one with two guard bits.
 inline constexpr int32_t kActivationLimit = 32767, kGuardedLimit = 8191;
+/// ... of the queries and keys of a head of `depth` channels: floor(sqrt((2^31
+/// - 1) / depth)), so that a sum of their products fits 32 bits.
+int32_t getScoreOperandLimit(int64_t depth);
 /// Largest |q| of a weight.
 inline constexpr int32_t kWeightLimit = 127;
 

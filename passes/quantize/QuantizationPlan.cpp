@@ -184,17 +184,31 @@ void QuantizationPlan::addKernel(Operation *kernel) {
   for (Operation *op : getKernelOps(kernel)) {
     if (auto attention = dyn_cast<AttentionOp>(op))
       attentions.push_back(attention);
-    auto conv = dyn_cast<ConvOp>(op);
-    if (!conv)
-      continue;
-    ArrayRef<int64_t> window = conv.getFilter().getType().getShape();
-    if (llvm::any_of(window.drop_front(2),
-                     [](int64_t extent) { return extent > 1; }))
-      guarded.insert(
-          getFormatRoot(getOutside(kernel, getFormatRoot(conv.getInput()))));
+    limitOperands(kernel, op);
+  }
+}
+
+void QuantizationPlan::limitOperands(Operation *kernel, Operation *op) {
+  auto limit = [&](Value operand, int32_t limit) {
+    Value root = getFormatRoot(getOutside(kernel, getFormatRoot(operand)));
+    auto [entry, isNew] = limits.try_emplace(root, limit);
+    entry->second = std::min(entry->second, limit);
+  };
+  if (auto conv = dyn_cast<ConvOp>(op)) {
+    ArrayRef<int64_t> filter = conv.getFilter().getType().getShape();
+    auto isWindow = [](int64_t extent) { return extent > 1; };
+    if (llvm::any_of(filter.drop_front(2), isWindow))
+      limit(conv.getInput(), kGuardedLimit);
+  }
+  if (auto attention = dyn_cast<AttentionOp>(op)) {
+    int64_t depth = attention.getQuery().getType().getDimSize(2) /
+                    static_cast<int64_t>(attention.getHeads());
+    limit(attention.getQuery(), getScoreOperandLimit(depth));
+    limit(attention.getKey(), getScoreOperandLimit(depth));
   }
 }
 
 int32_t QuantizationPlan::getLimit(Value root) const {
-  return guarded.contains(root) ? kGuardedLimit : kActivationLimit;
+  auto found = limits.find(root);
+  return found == limits.end() ? kActivationLimit : found->second;
 }

@@ -59,11 +59,13 @@ public:
 
 private:
   void addKernel(mlir::Operation *kernel);
+  /// The limits that the operations of a kernel set for what they read.
+  void limitOperands(mlir::Operation *kernel, mlir::Operation *op);
 
   llvm::SetVector<mlir::Operation *> quantized;
   llvm::MapVector<mlir::Operation *, std::string> reasons;
   llvm::SetVector<mlir::Value> tensors;
-  llvm::DenseSet<mlir::Value> guarded;
+  llvm::DenseMap<mlir::Value, int32_t> limits;
   llvm::SmallVector<ef::AttentionOp> attentions;
 };
 
