@@ -214,4 +214,5 @@ PYBIND11_MODULE(_efrt, module) {
                                          PyExc_RuntimeError);
   bindSession(module);
   bindTextToImage(module);
+  bindPipelineParts(module);
 }

@@ -49,6 +49,7 @@ template <typename Work> auto runInterruptibly(Work work) {
 }
 
 void bindTextToImage(pybind11::module_ &module);
+void bindPipelineParts(pybind11::module_ &module);
 
 } // namespace edgefusion
 

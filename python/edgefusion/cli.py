@@ -136,6 +136,61 @@ def _compile(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_calibrate(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("calibrate", help="measure the ranges that W8A16 needs, on the float32 model")
+    parser.add_argument("model", type=Path, help="an ONNX file (with --inputs), or a bundle: its U-Net, sampling")
+    parser.add_argument(
+        "--inputs", type=Path, nargs="+", metavar="FILE.npz", help="samples: one array an input, samples along a new first axis"
+    )
+    parser.add_argument("--prompts", type=Path, metavar="FILE", help="one prompt a line (default: eight packaged ones)")
+    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4], metavar="N", help="lengths of runs (default: 1 2 4)")
+    parser.add_argument(
+        "--guidance", type=float, nargs="+", default=[1.0, 4.0, 8.0], metavar="W", help="taken in turn (default: 1 4 8)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
+    parser.add_argument("--artifact", type=Path, metavar="FILE", help="the model's float32 artifact (default: compile one now)")
+    parser.add_argument("--threads", type=int, default=0, help="threads (default: one a core)")
+    parser.add_argument("--dim", action="append", default=[], metavar="NAME=VALUE", help="value of a symbolic dimension")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="the table (default: beside the model, as .calibration.tsv)"
+    )
+    parser.set_defaults(run=_calibrate)
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from edgefusion import calibrate, pipeline_file
+
+    progress = calibrate.terminal_progress()
+    if arguments.model.is_dir():
+        if arguments.inputs:
+            raise UserError("--inputs goes with one model; a bundle is calibrated with prompts")
+        prompts = calibrate.read_prompts(arguments.prompts)
+        if any(not 1 <= steps <= 8 for steps in arguments.steps):
+            raise UserError("--steps: a run has 1 to 8 steps")
+        model = arguments.model / pipeline_file.read(arguments.model)["models"]["unet"]["onnx"]
+        table = calibrate.calibrate_bundle(
+            arguments.model,
+            prompts,
+            steps=arguments.steps,
+            guidance=arguments.guidance,
+            seed=arguments.seed,
+            threads=arguments.threads,
+            progress=progress,
+        )
+    else:
+        if not arguments.inputs:
+            raise UserError("one model needs samples: give --inputs FILE.npz (a bundle folder is calibrated with prompts)")
+        model = arguments.model
+        dims = {name: int(value) for name, value in _pairs(arguments.dim, "--dim", "batch=1")}
+        table = calibrate.calibrate_model(
+            model, arguments.inputs, artifact=arguments.artifact, threads=arguments.threads, progress=progress, dims=dims
+        )
+    output = arguments.output or model.with_suffix(".calibration.tsv")
+    table.write(output)
+    print(f"wrote {output}: {len(table.ranges)} ranges")
+    return 0
+
+
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE.npy", help="a value instead of a random one")
     parser.add_argument("--seed", type=int, default=0, help="seed of random inputs (default: 0)")
@@ -250,7 +305,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"edgefusion {edgefusion.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_export, _add_compile, _add_verify, _add_generate, _add_bench):
+    for add in (_add_export, _add_calibrate, _add_compile, _add_verify, _add_generate, _add_bench):
         add(commands)
     return parser
 
