@@ -313,8 +313,8 @@ Attribute WaitsAttr::parse(AsmParser &parser, Type) {
   SmallVector<Wait> waits;
   auto parseWait = [&]() -> ParseResult {
     Wait &wait = waits.emplace_back();
-    return failure(parseQueue(parser, wait.queue) || parser.parseGreater() ||
-                   parser.parseEqual() || parser.parseInteger(wait.count));
+    return failure(parseQueue(parser, wait.queue) || parser.parseColon() ||
+                   parser.parseInteger(wait.count));
   };
   if (parser.parseCommaSeparatedList(AsmParser::Delimiter::LessGreater,
                                      parseWait))
@@ -325,7 +325,7 @@ Attribute WaitsAttr::parse(AsmParser &parser, Type) {
 void WaitsAttr::print(AsmPrinter &printer) const {
   printer << "<";
   llvm::interleaveComma(getValue(), printer, [&](const Wait &wait) {
-    printer << StringRef(efrt::npu::nameOf(wait.queue)) << " >= " << wait.count;
+    printer << StringRef(efrt::npu::nameOf(wait.queue)) << " : " << wait.count;
   });
   printer << ">";
 }

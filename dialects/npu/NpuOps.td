@@ -31,7 +31,8 @@ def Npu_ProgramOp : Npu_Op<"program", [Symbol, IsolatedFromAbove, SingleBlock, N
     The commands have the effect of running one after the other; queues and waits (set by later passes) let them run beside each other without changing
     it. Commands move data between the scratchpad's buffers and the launch's tensors, its *slots*: 0 weights, 1 workspace, then the partition's inputs,
     then its outputs. `slot_bytes` are their sizes. Beside commands there are the constants that make up the weights (`ef` expressions and
-    `npu.constant`). `workspace_bytes` and `weight_bytes` are slot_bytes[1] and [0].
+    `npu.constant`). `workspace_bytes` and `weight_bytes` are slot_bytes[1] and [0]. `flow` (set by efc-npu-schedule) has for each command, in this order, a
+    fingerprint of what it was meant to read when it was emitted; the verifier compares (runtime/npu/Verifier.h, dataFlowOf).
     ```mlir
     npu.program @npu_0 : (tensor<64x32xf16>) -> tensor<64x32xf16> attributes {slot_bytes = array<i64: 0, 0, 4096, 4096>} {
       %0 = npu.alloc 4096
@@ -41,7 +42,8 @@ def Npu_ProgramOp : Npu_Op<"program", [Symbol, IsolatedFromAbove, SingleBlock, N
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$type, DenseI64ArrayAttr:$slot_bytes,
-                       OptionalAttr<StrAttr>:$machine, OptionalAttr<I64Attr>:$scratchpad_bytes);
+                       OptionalAttr<StrAttr>:$machine, OptionalAttr<I64Attr>:$scratchpad_bytes,
+                       OptionalAttr<DenseI32ArrayAttr>:$flow);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name `:` $type attr-dict-with-keyword $body";
   let hasVerifier = 1;

@@ -54,7 +54,7 @@ def Npu_QueueAttr : Npu_Attr<"Queue", "queue"> {
 }
 
 def Npu_WaitsAttr : Npu_Attr<"Waits", "waits"> {
-  let summary = "counters that a command waits for: `dma0 >= 3, gte1 >= 7`";
+  let summary = "counters that a command waits for: the smallest values that will do, `dma0 : 3, gte1 : 7`";
   let parameters = (ins ArrayRefParameter<"::efrt::npu::Wait">:$value);
 }
 

@@ -124,6 +124,8 @@ llvm::FailureOr<Program> efc::npu::toProgram(ProgramOp op) {
   Program program;
   program.slotBytes.assign(op.getSlotBytes().begin(), op.getSlotBytes().end());
   program.numInputs = op.getType().getNumInputs();
+  if (std::optional<ArrayRef<int32_t>> flow = op.getFlow())
+    program.flow.assign(flow->begin(), flow->end());
   llvm::DenseMap<Attribute, uint32_t> sources;
   uint32_t sequence = 0;
   for (Operation &inner : op.getBlock()) {

@@ -86,7 +86,7 @@ ProgramOp efc::npu::emitProgram(func::FuncOp partition, const LayerGraph &graph,
   auto program = ProgramOp::create(
       builder, partition.getLoc(), partition.getSymNameAttr(),
       TypeAttr::get(type), builder.getDenseI64ArrayAttr(dram.slotBytes),
-      builder.getStringAttr(machine.name), IntegerAttr());
+      builder.getStringAttr(machine.name), IntegerAttr(), DenseI32ArrayAttr());
   builder.createBlock(&program.getBody());
   emitConstants(graph, dram, builder, partition.getLoc());
   CommandBuilder commands(builder);

@@ -228,7 +228,7 @@ def EfcNpuSynchronize : Pass<"efc-npu-synchronize", "::efc::npu::ProgramOp"> {
     After:
     ```mlir
     npu.dma_load %0 <...> {notify, queue = #npu.queue<dma0>, ...}
-    npu.vector(%0 <...>, %1 <...>) {queue = #npu.queue<vector0>, waits = #npu.waits<dma0 >= 1>, ...}
+    npu.vector(%0 <...>, %1 <...>) {queue = #npu.queue<vector0>, waits = #npu.waits<dma0 : 1>, ...}
     ```
   }];
   let statistics = [

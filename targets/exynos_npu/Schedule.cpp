@@ -211,26 +211,31 @@ LogicalResult Scheduler::reportNoPlace(size_t buffer,
   auto sourceOf = [&](const PackedBuffer &other) {
     return items[other.latestStart / 2].op.getSourceAttr();
   };
-  SmallVector<int, 64> conflicts = packer.conflictsOf(buffer, 0);
-  int64_t end = 0, largest = 0, used = 0;
-  for (int other : conflicts) {
-    const PackedBuffer &conflict = buffers[other];
-    largest = std::max(largest, conflict.address - end);
-    end = std::max(end, conflict.address + conflict.bytes);
-    used += conflict.bytes;
+  // The memory map of the fullest moment of its life.
+  int64_t moment = wanted.start / 2;
+  for (int64_t k = moment; 2 * k <= wanted.end; ++k)
+    if (live[k] > live[moment])
+      moment = k;
+  SmallVector<int, 64> map = packer.conflictsOf(buffer, 0);
+  llvm::erase_if(map, [&](int other) {
+    return buffers[other].start > 2 * moment || buffers[other].end < 2 * moment;
+  });
+  int64_t end = 0, largest = 0;
+  for (int other : map) {
+    largest = std::max(largest, buffers[other].address - end);
+    end = std::max(end, buffers[other].address + buffers[other].bytes);
   }
   largest = std::max(largest, machine.scratchpadBytes - end);
   SourceAttr source = sourceOf(wanted);
   InFlightDiagnostic diagnostic =
       items[wanted.latestStart / 2].op->emitError()
       << "'" << source.getNode() << "' (" << source.getOp()
-      << ") needs a buffer of " << wanted.bytes
-      << " bytes; what else is needed meanwhile takes " << used << " of the "
-      << "scratchpad's " << machine.scratchpadBytes << " bytes and leaves "
-      << largest
-      << " in one piece; choose a machine with a larger scratchpad "
+      << ") needs a buffer of " << wanted.bytes << " bytes, " << live[moment]
+      << " with what else is alive meanwhile; of the scratchpad's "
+      << machine.scratchpadBytes << " bytes at most " << largest
+      << " are free in one piece; choose a machine with a larger scratchpad "
          "(--machine), or --mlt=off, whose tiles are smaller";
-  for (int other : conflicts) {
+  for (int other : map) {
     SourceAttr owner = sourceOf(buffers[other]);
     diagnostic.attachNote(program.getLoc())
         << "bytes " << buffers[other].address << " to "

@@ -1,4 +1,5 @@
 // efc-npu-schedule and efc-npu-synchronize: see Passes.td.
+#include "targets/exynos_npu/DataFlow.h"
 #include "targets/exynos_npu/MachineFile.h"
 #include "targets/exynos_npu/Passes.h"
 #include "targets/exynos_npu/Schedule.h"
@@ -27,10 +28,12 @@ struct SchedulePass : efc::npu::impl::EfcNpuScheduleBase<SchedulePass> {
     }
     ScheduleOptions options;
     options.lookahead = lookahead;
+    EmittedCommands emitted(getOperation());
     FailureOr<ScheduleResult> result =
         scheduleProgram(getOperation(), file->machine, options);
     if (failed(result))
       return signalPassFailure();
+    emitted.setFlow(getOperation());
     numPrefetched += result->prefetched;
     peakBytes = std::max<int64_t>(peakBytes, result->peakBytes);
     liveBytes = std::max<int64_t>(liveBytes, result->liveBytes);

@@ -7,11 +7,19 @@ using namespace efc::npu;
 
 /// Time in one block of the index of placed buffers.
 static constexpr int64_t kBlock = 128;
+/// What lives for longer than this (statistics, vectors, resident weights of a
+/// group) comes before everything else: its place must be free for all the
+/// time, and gaps that are left between large buffers seldom are.
+static constexpr int64_t kLongLife = 256;
 /// How often a buffer may be moved before there is no place for all.
 static constexpr int kMaxEvictions = 40;
 
-bool ScratchpadPacker::LargestFirst::operator()(int a, int b) const {
+bool ScratchpadPacker::PlacingOrder::operator()(int a, int b) const {
   const PackedBuffer &first = buffers[a], &second = buffers[b];
+  bool isFirstLong = first.end - first.latestStart > kLongLife;
+  bool isSecondLong = second.end - second.latestStart > kLongLife;
+  if (isFirstLong != isSecondLong)
+    return isFirstLong;
   if (first.bytes != second.bytes)
     return first.bytes > second.bytes;
   if (first.start != second.start)
@@ -23,7 +31,7 @@ ScratchpadPacker::ScratchpadPacker(std::vector<PackedBuffer> &buffers,
                                    int64_t capacity, int64_t slack)
     : buffers(buffers), capacity(capacity), slack(slack),
       seen(buffers.size(), 0), firstBlock(buffers.size(), 0),
-      evictions(buffers.size(), 0), queue(LargestFirst{buffers}) {
+      evictions(buffers.size(), 0), queue(PlacingOrder{buffers}) {
   int64_t end = 0;
   for (const PackedBuffer &buffer : buffers)
     end = std::max(end, buffer.end);

@@ -19,11 +19,12 @@ struct PackedBuffer {
   int64_t address = -1;
 };
 
-/// Largest buffers first, each at the lowest address where nothing else lives
-/// at the same time; if there is one, an address that has been free for `slack`
-/// before and stays so afterwards, since a buffer that takes the place of one
-/// that has just been used has to wait for its readers. A buffer without a
-/// place makes prefetches start later, and then moves smaller ones.
+/// Buffers that live long first, then the largest, each at the lowest address
+/// where nothing else lives at the same time; if there is one, an address that
+/// has been free for `slack` before and stays so afterwards, since a buffer
+/// that takes the place of one that has just been used has to wait for its
+/// readers. A buffer without a place makes prefetches start later, and then
+/// moves smaller ones.
 class ScratchpadPacker {
 public:
   static constexpr int64_t alignment = 64;
@@ -39,7 +40,7 @@ public:
   llvm::SmallVector<int, 64> conflictsOf(size_t buffer, int64_t slack);
 
 private:
-  struct LargestFirst {
+  struct PlacingOrder {
     const std::vector<PackedBuffer> &buffers;
     bool operator()(int a, int b) const;
   };
@@ -58,7 +59,7 @@ private:
   int mark = 0;
   std::vector<int64_t> firstBlock; ///< Of each placed buffer.
   std::vector<int> evictions;      ///< How often a buffer was moved.
-  std::set<int, LargestFirst> queue;
+  std::set<int, PlacingOrder> queue;
 };
 
 } // namespace efc::npu
