@@ -1,8 +1,10 @@
 // Max and average pooling over any number of spatial dimensions. The window is
 // clipped to the input before its loops, so that no tap needs a test. In
 // channels-last layout lanes are channels; channels-first goes element by
-// element.
+// element. Averages of int16 (docs/numerics.md) are exact sums of a whole
+// window, times a factor that is data of the launch.
 #include "targets/cpu/kernels/NormsCommon.h"
+#include "targets/cpu/kernels/QuantizedOperands.h"
 #include "targets/cpu/kernels/ReductionsCommon.h"
 #include "targets/cpu/kernels/ScalarEmitter.h"
 
@@ -21,7 +23,7 @@ struct Taps {
 struct PoolKernel {
   ef::PoolOp op;
   const KernelView &view;
-  Accumulator accumulator;
+  std::optional<Accumulator> accumulator; ///< None: sums of integers.
   Type elementType;
   bool channelsLast;
   SmallVector<int64_t> inputShape, inputStrides, resultShape;
@@ -36,9 +38,18 @@ struct PoolKernel {
     return efc::cpu::getRowsPerItem(columns() * countElements(kernelShape));
   }
   void emit(KernelBuilder &b);
+  /// RN(s * RN(1 / taps)), what an integer sum is multiplied by.
+  float getSumFactor() const {
+    return getScale(elementType) *
+           (1.0f / static_cast<float>(countElements(kernelShape)));
+  }
 
 private:
   SmallVector<int64_t> kernelShape;
+
+  Value getInitial(KernelBuilder &b, int64_t lanes);
+  Value combine(KernelBuilder &b, Value total, Value x);
+  Value finish(KernelBuilder &b, Value total, Value count);
 
   Taps clip(KernelBuilder &b, size_t dim, Value start, int64_t before,
             int64_t after);
@@ -56,15 +67,42 @@ static ef::ReduceKind getReduceKind(ef::PoolKind kind) {
 }
 
 PoolKernel::PoolKernel(ef::PoolOp op, const KernelView &view)
-    : op(op), view(view), accumulator(getReduceKind(op.getKind()),
-                                      getElementTypeOrSelf(op.getInput())),
-      elementType(getElementTypeOrSelf(op.getInput())),
+    : op(op), view(view), elementType(getElementTypeOrSelf(op.getInput())),
       channelsLast(op.getLayout() == ef::Layout::ChannelsLast),
       inputShape(cast<RankedTensorType>(op.getInput().getType()).getShape()),
       inputStrides(getRowMajorStrides(inputShape)),
       resultShape(cast<RankedTensorType>(op.getType()).getShape()),
       spatial(op.getKernel().size()), firstSpatial(channelsLast ? 1 : 2),
-      kernelShape(op.getKernel()) {}
+      kernelShape(op.getKernel()) {
+  if (!getQuantized(elementType))
+    accumulator.emplace(getReduceKind(op.getKind()), elementType);
+}
+
+Value PoolKernel::getInitial(KernelBuilder &b, int64_t lanes) {
+  if (accumulator)
+    return accumulator->getInitial(b, lanes);
+  // 65536 taps of int16 fit 32 bits.
+  Type type =
+      countElements(kernelShape) <= 65536 ? b.getI32Type() : b.getI64Type();
+  return integerConstant(
+      b, lanes == 1 ? type : Type(VectorType::get({lanes}, type)), 0);
+}
+
+Value PoolKernel::combine(KernelBuilder &b, Value total, Value x) {
+  if (accumulator)
+    return accumulator->combine(b, total, accumulator->widen(b, x));
+  return arith::AddIOp::create(b, total,
+                               arith::ExtSIOp::create(b, total.getType(), x));
+}
+
+Value PoolKernel::finish(KernelBuilder &b, Value total, Value count) {
+  if (accumulator)
+    return accumulator->finish(b, total, count);
+  auto type = dyn_cast<VectorType>(total.getType());
+  Value factor = loadScalar(b, 1, 0);
+  return emitDequantize(b, total,
+                        type ? b.splat(factor, type.getNumElements()) : factor);
+}
 
 /// The taps t with -before <= start + t * dilation < extent + after.
 Taps PoolKernel::clip(KernelBuilder &b, size_t dim, Value start, int64_t before,
@@ -83,10 +121,8 @@ Taps PoolKernel::clip(KernelBuilder &b, size_t dim, Value start, int64_t before,
 Value PoolKernel::emitTaps(KernelBuilder &b, size_t dim, Value offset,
                            ArrayRef<Value> starts, ArrayRef<Taps> taps,
                            Value total, int64_t lanes) {
-  if (dim == spatial) {
-    Value x = accumulator.widen(b, input.load(b, offset, lanes));
-    return accumulator.combine(b, total, x);
-  }
+  if (dim == spatial)
+    return combine(b, total, input.load(b, offset, lanes));
   return emitReductionLoop(
       b, taps[dim].lower, taps[dim].upper, 1, total,
       [&](Value tap, ValueRange totals) {
@@ -113,9 +149,8 @@ Value PoolKernel::emitWindow(KernelBuilder &b, Value base,
                      op.getCountedPads()[spatial + d]);
     count = b.mul(count, b.sub(counted.upper, counted.lower));
   }
-  Value total = emitTaps(b, 0, base, starts, taps,
-                         accumulator.getInitial(b, lanes), lanes);
-  return accumulator.finish(b, total, count);
+  Value total = emitTaps(b, 0, base, starts, taps, getInitial(b, lanes), lanes);
+  return finish(b, total, count);
 }
 
 void PoolKernel::emit(KernelBuilder &b) {
@@ -144,7 +179,8 @@ void PoolKernel::emit(KernelBuilder &b) {
           ArrayRef<Value> position =
               ArrayRef(index).slice(firstSpatial, spatial);
           Value value = emitWindow(b, base, position, lanes);
-          epilogue.emitStore(b, 1, value, {}, row, column, lanes);
+          epilogue.emitStore(b, accumulator ? 1 : 2, value, {}, row, column,
+                             lanes);
         });
   });
 }
@@ -164,6 +200,9 @@ Lowered efc::cpu::lowerPool(const KernelView &view, OpBuilder &main,
                 view.key(),
                 {view.outer(op.getInput())},
                 SmallVector<Type>(view.root->getResultTypes())};
+  if (!kernel.accumulator)
+    launch.inputs.push_back(
+        createScalars(main, launch.loc, kernel.getSumFactor()));
   Epilogue(view).collectInputs(launch.inputs);
   launch.work = std::max<int64_t>(
       1, llvm::divideCeil(kernel.getNumRows(), kernel.getRowsPerItem()));

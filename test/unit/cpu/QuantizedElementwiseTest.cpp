@@ -115,3 +115,21 @@ TEST(QuantizedMovement, ConcatOfScales) {
     expectEqualBits(model, seed);
   }
 }
+
+TEST(QuantizedPool, Averages) {
+  QuantizedModel model(9);
+  for (bool channelsLast : {true, false}) {
+    Kernel kernel(model);
+    Shape from = channelsLast ? Shape{2, 9, 8, 21} : Shape{2, 21, 9, 8},
+          to = channelsLast ? Shape{2, 4, 3, 21} : Shape{2, 21, 4, 3};
+    std::string attributes =
+        "{kernel = array<i64: 3, 2>, strides = array<i64: 2, 3>, pads = "
+        "array<i64: 0, 0, 0, 0>, counted_pads = array<i64: 0, 0, 0, 0>, "
+        "dilations = array<i64: 1, 1>, layout = #ef<layout channels_";
+    attributes += channelsLast ? "last>}" : "first>}";
+    Operand value = kernel.operation("ef.pool avg", model.input(from),
+                                     attributes, to, "f32");
+    kernel.yield(kernel.quantize(value, model.quantizedElement()));
+  }
+  expectEqualBits(model, 9);
+}
