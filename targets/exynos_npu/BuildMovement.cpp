@@ -66,24 +66,32 @@ Error LayerBuilder::addOutput(Value value) {
   return Error::success();
 }
 
+std::optional<int64_t> efc::npu::firstChannelOf(ef::SliceOp slice) {
+  auto type = cast<RankedTensorType>(slice.getInput().getType());
+  Extents from = extentsOf(slice.getInput()), to = extentsOf(slice.getResult());
+  bool isVector = from.positions == 1;
+  int64_t first = 0;
+  for (int64_t dim = 0, rank = type.getRank(); dim < rank; ++dim) {
+    int64_t start = slice.getStarts()[dim], step = slice.getSteps()[dim];
+    bool isChannels = isVector ? type.getDimSize(dim) != 1 : dim == rank - 1;
+    if (isChannels ? step != 1 : start != 0 || step < 0)
+      return std::nullopt;
+    if (isChannels)
+      first = start;
+  }
+  if (to.positions != from.positions)
+    return std::nullopt;
+  return first;
+}
+
 /// Some channels of a tensor are read where they stand.
 Error LayerBuilder::addSlice(Operation *op) {
   auto slice = cast<ef::SliceOp>(op);
-  Extents from = extentsOf(slice.getInput()), to = extentsOf(slice.getResult());
-  View view = viewOf(slice.getInput());
-  bool isVector = from.positions == 1;
-  auto type = cast<RankedTensorType>(slice.getInput().getType());
-  int64_t first = 0;
-  for (int64_t dim = 0, rank = type.getRank(); dim < rank; ++dim) {
-    bool isChannels = isVector ? type.getDimSize(dim) != 1 : dim == rank - 1;
-    if (isChannels)
-      first = slice.getStarts()[dim];
-    if (isChannels ? slice.getSteps()[dim] != 1
-                   : slice.getStarts()[dim] != 0 || slice.getSteps()[dim] < 0)
-      return refuse("the slice takes other than a run of channels");
-  }
-  if (to.positions != from.positions)
+  std::optional<int64_t> first = firstChannelOf(slice);
+  if (!first)
     return refuse("the slice takes other than a run of channels");
+  Extents from = extentsOf(slice.getInput());
+  View view = viewOf(slice.getInput());
   if (view.extents.positions != from.positions ||
       view.extents.channels != from.channels) {
     Expected<int> tensor = tensorOf(slice.getInput(), from);
@@ -91,8 +99,8 @@ Error LayerBuilder::addSlice(Operation *op) {
       return tensor.takeError();
     view = {*tensor, 0, from};
   }
-  view.firstChannel += first;
-  view.extents = to;
+  view.firstChannel += *first;
+  view.extents = extentsOf(slice.getResult());
   views[slice.getResult()] = view;
   return Error::success();
 }
@@ -126,6 +134,20 @@ static void simplify(SmallVector<int64_t> &extents,
   permutation = newPermutation;
 }
 
+/// The fewest dimensions that say the same.
+static std::pair<SmallVector<int64_t>, SmallVector<int64_t>>
+simplified(ef::TransposeOp transpose) {
+  SmallVector<int64_t> extents(
+      cast<RankedTensorType>(transpose.getInput().getType()).getShape());
+  SmallVector<int64_t> permutation(transpose.getPermutation());
+  simplify(extents, permutation);
+  return {extents, permutation};
+}
+
+bool efc::npu::isTransposeOfDma(ef::TransposeOp transpose) {
+  return simplified(transpose).second.size() <= kMaxTransposeRank;
+}
+
 Error LayerBuilder::addTranspose(const Kernel &kernel) {
   auto transpose = cast<ef::TransposeOp>(kernel.root);
   Value value = transpose.getInput();
@@ -134,10 +156,7 @@ Error LayerBuilder::addTranspose(const Kernel &kernel) {
     return input.takeError();
   Layer layer = makeLayer(LayerKind::Transpose, kernel);
   layer.inputs.emplace_back().tensor = *input;
-  llvm::append_range(layer.extents,
-                     cast<RankedTensorType>(value.getType()).getShape());
-  llvm::append_range(layer.permutation, transpose.getPermutation());
-  simplify(layer.extents, layer.permutation);
+  std::tie(layer.extents, layer.permutation) = simplified(transpose);
   if (layer.permutation.size() > kMaxTransposeRank)
     return refuse("the transpose moves more than 5 dimensions");
   Extents extents = extentsOf(transpose.getResult());
@@ -166,16 +185,22 @@ static bool repeats(ef::ResizeOp resize, int64_t dim, int64_t factor) {
   return true;
 }
 
+bool efc::npu::repeatsRowsAndColumns(ef::ResizeOp resize) {
+  auto from = cast<RankedTensorType>(resize.getInput().getType()).getShape();
+  auto to = cast<RankedTensorType>(resize.getResult().getType()).getShape();
+  return resize.getMode() == ef::ResizeMode::Nearest && from.size() == 4 &&
+         to[1] % from[1] == 0 && to[2] % from[2] == 0 &&
+         repeats(resize, 1, to[1] / from[1]) &&
+         repeats(resize, 2, to[2] / from[2]);
+}
+
 Error LayerBuilder::addResize(const Kernel &kernel) {
   auto resize = cast<ef::ResizeOp>(kernel.root);
   auto from = cast<RankedTensorType>(resize.getInput().getType()).getShape();
   auto to = cast<RankedTensorType>(resize.getResult().getType()).getShape();
   bool isImage =
       from.size() == 4 && from[0] == 1 && to[0] == 1 && from[3] == to[3];
-  if (!isImage || to[1] % from[1] != 0 || to[2] % from[2] != 0 ||
-      resize.getMode() != ef::ResizeMode::Nearest ||
-      !repeats(resize, 1, to[1] / from[1]) ||
-      !repeats(resize, 2, to[2] / from[2]))
+  if (!isImage || !repeatsRowsAndColumns(resize))
     return refuse("the resize is not one that repeats rows and columns of a "
                   "channels-last image a whole number of times");
   Expected<int> input = imageOf(resize.getInput(), resize.getInput());

@@ -25,6 +25,14 @@ struct Extents {
 };
 Extents extentsOf(mlir::Value value);
 
+/// Where the channels that a slice takes begin; nothing if it takes other than
+/// a run of them.
+std::optional<int64_t> firstChannelOf(ef::SliceOp slice);
+/// Whether a channels-last image's rows and columns repeat whole times.
+bool repeatsRowsAndColumns(ef::ResizeOp resize);
+/// Whether one descriptor of the DMA can do it.
+bool isTransposeOfDma(ef::TransposeOp transpose);
+
 class LayerBuilder {
 public:
   LayerBuilder(LayerGraph &graph, MltMode mlt) : graph(graph), mlt(mlt) {}

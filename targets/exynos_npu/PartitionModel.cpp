@@ -101,6 +101,8 @@ public:
 
 private:
   void explain(func::FuncOp main);
+  void keepMovementOnCpu(func::FuncOp main);
+  void leaveOnCpu(Operation *op, const llvm::Twine &reason);
   std::vector<Stage> schedule(func::FuncOp main);
   void outline(func::FuncOp main, const Stage &stage, unsigned number);
   void reportIslands(ArrayRef<Stage> stages);
@@ -108,20 +110,49 @@ private:
 
 } // namespace
 
-/// Leaves the reason on each operation that the NPU cannot execute.
+void Partition::leaveOnCpu(Operation *op, const llvm::Twine &reason) {
+  op->setAttr(kReason, StringAttr::get(&getContext(), reason));
+  if (report)
+    op->emitRemark() << "'" << ef::getNodeName(op->getLoc())
+                     << "' runs on the CPU: " << reason;
+}
+
+/// Leaves the reason on each operation that the NPU does not execute.
 void Partition::explain(func::FuncOp main) {
   for (Operation &op : main.front().without_terminator()) {
     op.removeAttr(kReason);
     if (isConstantOp(&op) || isa<ef::ReshapeOp>(op))
       continue;
-    std::optional<Refusal> refusal = findRefusal(&op);
-    if (!refusal)
-      continue;
-    op.setAttr(kReason, StringAttr::get(&getContext(), refusal->text()));
-    if (report)
-      op.emitRemark() << "'" << ef::getNodeName(op.getLoc())
-                      << "' runs on the CPU: " << refusal->text();
+    if (std::optional<Refusal> refusal = findRefusal(&op))
+      leaveOnCpu(&op, refusal->text());
   }
+  keepMovementOnCpu(main);
+}
+
+/// What moves elements between CPU operations alone is worth no launch.
+void Partition::keepMovementOnCpu(func::FuncOp main) {
+  llvm::SmallPtrSet<Operation *, 32> fromNpu, toNpu;
+  auto computes = [](Operation *op) {
+    return op && !op->hasAttr(kReason) && !isMovementOnly(op) &&
+           !isConstantOp(op) && !op->hasTrait<OpTrait::IsTerminator>();
+  };
+  for (Operation &op : main.front().without_terminator())
+    if (llvm::any_of(op.getOperands(), [&](Value operand) {
+          Operation *producer = operand.getDefiningOp();
+          return computes(producer) || (producer && isMovementOnly(producer) &&
+                                        fromNpu.contains(producer));
+        }))
+      fromNpu.insert(&op);
+  for (Operation &op : llvm::reverse(main.front().without_terminator()))
+    if (llvm::any_of(op.getUsers(), [&](Operation *user) {
+          return computes(user) ||
+                 (isMovementOnly(user) && toNpu.contains(user));
+        }))
+      toNpu.insert(&op);
+  for (Operation &op : main.front().without_terminator())
+    if (isMovementOnly(&op) && !isa<ef::ReshapeOp>(op) && !isConstantOp(&op) &&
+        !op.hasAttr(kReason) && !fromNpu.contains(&op) && !toNpu.contains(&op))
+      leaveOnCpu(&op, "only moves elements between operations of the CPU");
 }
 
 /// All CPU operations that are ready, then all NPU operations that are ready,
@@ -150,10 +181,7 @@ std::vector<Stage> Partition::schedule(func::FuncOp main) {
     if (isNpu && llvm::all_of(stage.ops, isMovementOnly)) {
       stage.isNpu = false;
       for (Operation *op : stage.ops)
-        op->setAttr(kReason,
-                    StringAttr::get(&getContext(),
-                                    "only moves elements between operations "
-                                    "of the CPU"));
+        leaveOnCpu(op, "only moves elements between operations of the CPU");
     }
     if (!stage.ops.empty())
       stages.push_back(std::move(stage));

@@ -253,7 +253,55 @@ static const Constraint kElementwise[] = {
      }},
 };
 
-/// Rows that have no constraint but those that building the layer finds.
+static const Constraint kConcat[] = {
+    {"along the last dimension", "",
+     [](const Kernel &kernel) {
+       return llvm::all_of(kernel.ops, [](Operation *op) {
+         auto concat = dyn_cast<ef::ConcatOp>(op);
+         return !concat || static_cast<int64_t>(concat.getAxis()) ==
+                               typeOf(concat.getResult()).getRank() - 1;
+       });
+     }},
+    {"alone in its kernel but for casts", "",
+     [](const Kernel &kernel) {
+       return llvm::all_of(kernel.ops, [](Operation *op) {
+         return isFloatCast(op) ||
+                isa<ef::ConcatOp, ef::ReshapeOp, quant::QuantizeCastOp,
+                    quant::DequantizeCastOp>(op);
+       });
+     }},
+};
+
+static const Constraint kResize[] = {
+    {"a channels-last image of batch 1", kFixBatch,
+     [](const Kernel &kernel) {
+       auto resize = cast<ef::ResizeOp>(kernel.root);
+       ArrayRef<int64_t> from = typeOf(resize.getInput()).getShape(),
+                         to = typeOf(resize.getResult()).getShape();
+       return from.size() == 4 && from[0] == 1 && to[0] == 1 &&
+              from[3] == to[3];
+     }},
+    {"nearest, repeating each row and column a whole number of times", "",
+     [](const Kernel &kernel) {
+       return repeatsRowsAndColumns(cast<ef::ResizeOp>(kernel.root));
+     }},
+};
+
+static const Constraint kTranspose[] = {
+    {"at most 5 dimensions, counting neighbours that stay together as one", "",
+     [](const Kernel &kernel) {
+       return isTransposeOfDma(cast<ef::TransposeOp>(kernel.root));
+     }},
+};
+
+static const Constraint kSlice[] = {
+    {"a run of channels, with step 1, of all positions", "",
+     [](const Kernel &kernel) {
+       return firstChannelOf(cast<ef::SliceOp>(kernel.root)).has_value();
+     }},
+};
+
+/// A reshape has no constraint.
 static const ArrayRef<Constraint> kNone;
 
 static const Kind kKinds[] = {
@@ -272,16 +320,12 @@ static const Kind kKinds[] = {
      hasAnchor<ef::LayerNormOp>, kLayerNorm},
     {"pooling (`ef.pool`)", "tensor engines, as a depthwise convolution",
      hasAnchor<ef::PoolOp>, kPool},
-    {"concatenation (`ef.concat`) of channels",
+    {"concatenation (`ef.concat`)",
      "vector engines; each part is cast to the result's scale", holdsConcat,
-     kNone},
-    {"nearest resize (`ef.resize`) by whole factors, channels last, batch 1",
-     "DMA", isBare<ef::ResizeOp>, kNone},
-    {"transpose (`ef.transpose`) of up to 5 dimensions",
-     "DMA; neighbours that stay together count as one dimension",
-     isBare<ef::TransposeOp>, kNone},
-    {"slice (`ef.slice`) of a run of channels", "read in place",
-     isBare<ef::SliceOp>, kNone},
+     kConcat},
+    {"resize (`ef.resize`)", "DMA", isBare<ef::ResizeOp>, kResize},
+    {"transpose (`ef.transpose`)", "DMA", isBare<ef::TransposeOp>, kTranspose},
+    {"slice (`ef.slice`)", "read in place", isBare<ef::SliceOp>, kSlice},
     {"reshape (`ef.reshape`)",
      "free; a DMA copy where the channels of an intermediate change",
      isBare<ef::ReshapeOp>, kNone},

@@ -69,10 +69,22 @@ func.func @main(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
 // -----
 
 func.func @main(%x: tensor<4x8xf32>) -> tensor<2x8xf32> {
-  // expected-remark @below {{the slice takes other than a run of channels}}
+  // expected-remark @below {{breaks the constraint 'a run of channels, with step 1, of all positions'}}
   %0 = ef.slice %x {starts = array<i64: 1, 0>, steps = array<i64: 1, 1>} : (tensor<4x8xf32>) -> tensor<2x8xf32>
   %1 = ef.unary silu %0 : (tensor<2x8xf32>) -> tensor<2x8xf32>
   return %1 : tensor<2x8xf32>
+}
+
+// -----
+
+// Movement that serves the CPU alone stays there, through reshapes, too.
+func.func @main(%x: tensor<2x4x6xf32>) -> tensor<12x4xf32> {
+  // expected-remark @below {{only moves elements between operations of the CPU}}
+  %0 = ef.transpose %x {permutation = array<i64: 0, 2, 1>} : (tensor<2x4x6xf32>) -> tensor<2x6x4xf32>
+  %1 = ef.reshape %0 : (tensor<2x6x4xf32>) -> tensor<12x4xf32>
+  // expected-remark @below {{the NPU has no command for 'ef.softmax'}}
+  %2 = ef.softmax %1 {axis = 1 : i64} : (tensor<12x4xf32>) -> tensor<12x4xf32>
+  return %2 : tensor<12x4xf32>
 }
 
 // -----
