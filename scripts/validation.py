@@ -105,13 +105,19 @@ class Compiler:
         return self.compile(self.models / f"{name}.onnx", *options, quantize=name == "unet" if quantize is None else quantize)
 
 
-def busy(events: list[dict]) -> float:
-    """Milliseconds in which at least one of `events` runs."""
-    total, end = 0.0, float("-inf")
-    for start, stop in sorted((event["ts"], event["ts"] + event["dur"]) for event in events):
-        total += max(0.0, stop - max(start, end))
-        end = max(end, stop)
-    return total / 1e3
+def divide(steps: list[list[dict]]) -> list[float]:
+    """Milliseconds of each step; a moment is divided among the commands that run, so that the sum is the time taken."""
+    changes = []
+    for step, events in enumerate(steps):
+        for event in events:
+            changes += [(event["ts"], 1, step), (event["ts"] + event["dur"], -1, step)]
+    running, total, before = [0] * len(steps), [0.0] * len(steps), 0.0
+    for time, change, step in sorted(changes):
+        if count := sum(running):
+            total = [ms + (time - before) / 1e3 * part / count for ms, part in zip(total, running, strict=True)]
+        running[step] += change
+        before = time
+    return total
 
 
 def is_dma(event: dict) -> bool:
@@ -132,8 +138,8 @@ def self_attention(compiled: Compiled) -> tuple[str, list[dict]]:
 
 
 def steps_without_mlt(events: list[dict]) -> list[float]:
-    def part(layer: str, select: Callable[[dict], bool]) -> float:
-        return busy([event for event in events if event["name"].startswith(f"attention.{layer}") and select(event)])
+    def part(layer: str, select: Callable[[dict], bool]) -> list[dict]:
+        return [event for event in events if event["name"].startswith(f"attention.{layer}") and select(event)]
 
     def load(event: dict) -> bool:
         return is_dma(event) and not event["args"]["store"]
@@ -144,17 +150,8 @@ def steps_without_mlt(events: list[dict]) -> list[float]:
     def vector(event: dict) -> bool:
         return not is_dma(event) and not is_tensor(event)
 
-    return [
-        part("scores", load),
-        part("scores", is_tensor),
-        part("scores", store),
-        part("softmax", load),
-        part("softmax", vector),
-        part("softmax", store),
-        part("context", load),
-        part("context", is_tensor),
-        part("context", store),
-    ]
+    computes = {"scores": is_tensor, "softmax": vector, "context": is_tensor}
+    return divide([part(layer, select) for layer, compute in computes.items() for select in (load, compute, store)])
 
 
 def value_loads(compiled: Compiled, loads: list[dict]) -> list[dict]:
@@ -193,7 +190,7 @@ def steps_with_mlt(compiled: Compiled, events: list[dict]) -> list[float]:
     softmax = [event for event in events if not is_dma(event) and not is_tensor(event)]
     values = value_loads(compiled, loads)
     others = [event for event in loads if event not in values]
-    return [busy(others), busy(scores), 0, 0, busy(softmax), 0, busy(values), busy(context), busy(stores)]
+    return divide([others, scores, [], [], softmax, [], values, context, stores])
 
 
 def percent(value: float, reference: float) -> str:

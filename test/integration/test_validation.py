@@ -43,9 +43,11 @@ def test_edsr_is_a_valid_model(tmp_path: Path) -> None:
     assert [d.dim_value for d in model.graph.output[0].type.tensor_type.shape.dim] == [1, 3, 16, 24]
 
 
-def test_busy_counts_each_moment_once() -> None:
-    assert validation.busy([event("a", 0, 1000), event("a", 500, 1000), event("a", 5000, 1000)]) == 2.5
-    assert validation.busy([]) == 0
+def test_moments_are_divided_among_what_runs() -> None:
+    first = [event("a", 0, 2000), event("a", 1000, 1000)]
+    second = [event("b", 1000, 3000), event("b", 8000, 500)]
+    # 1 ms of the first alone, 1 ms of both (two parts to one), 2 ms and 0.5 ms of the second alone.
+    assert validation.divide([first, second, []]) == pytest.approx([1 + 2 / 3, 1 / 3 + 2.5, 0])
 
 
 def test_steps_without_mlt() -> None:
