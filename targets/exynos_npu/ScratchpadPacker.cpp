@@ -7,19 +7,22 @@ using namespace efc::npu;
 
 /// Time in one block of the index of placed buffers.
 static constexpr int64_t kBlock = 128;
-/// What lives for longer than this (statistics, vectors, resident weights of a
-/// group) comes before everything else: its place must be free for all the
-/// time, and gaps that are left between large buffers seldom are.
-static constexpr int64_t kLongLife = 256;
+/// What lives for longer than this (statistics, resident weights of a group)
+/// and what is smaller than this share of memory (vectors) comes before
+/// everything else: it finds no place in the gaps that large buffers leave only
+/// for moments, and takes little.
+static constexpr int64_t kLongLife = 256, kSmallShare = 256;
 /// How often a buffer may be moved before there is no place for all.
 static constexpr int kMaxEvictions = 40;
 
 bool ScratchpadPacker::PlacingOrder::operator()(int a, int b) const {
   const PackedBuffer &first = buffers[a], &second = buffers[b];
-  bool isFirstLong = first.end - first.latestStart > kLongLife;
-  bool isSecondLong = second.end - second.latestStart > kLongLife;
-  if (isFirstLong != isSecondLong)
-    return isFirstLong;
+  auto comesFirst = [&](const PackedBuffer &buffer) {
+    return buffer.bytes * kSmallShare <= capacity ||
+           buffer.end - buffer.latestStart > kLongLife;
+  };
+  if (comesFirst(first) != comesFirst(second))
+    return comesFirst(first);
   if (first.bytes != second.bytes)
     return first.bytes > second.bytes;
   if (first.start != second.start)
@@ -31,7 +34,7 @@ ScratchpadPacker::ScratchpadPacker(std::vector<PackedBuffer> &buffers,
                                    int64_t capacity, int64_t slack)
     : buffers(buffers), capacity(capacity), slack(slack),
       seen(buffers.size(), 0), firstBlock(buffers.size(), 0),
-      evictions(buffers.size(), 0), queue(PlacingOrder{buffers}) {
+      evictions(buffers.size(), 0), queue(PlacingOrder{buffers, capacity}) {
   int64_t end = 0;
   for (const PackedBuffer &buffer : buffers)
     end = std::max(end, buffer.end);

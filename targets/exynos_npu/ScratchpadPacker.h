@@ -19,12 +19,12 @@ struct PackedBuffer {
   int64_t address = -1;
 };
 
-/// Buffers that live long first, then the largest, each at the lowest address
-/// where nothing else lives at the same time; if there is one, an address that
-/// has been free for `slack` before and stays so afterwards, since a buffer
-/// that takes the place of one that has just been used has to wait for its
-/// readers. A buffer without a place makes prefetches start later, and then
-/// moves smaller ones.
+/// Buffers that live long or are small first, then the largest, each at the
+/// lowest address where nothing else lives at the same time; if there is one,
+/// an address that has been free for `slack` before and stays so afterwards,
+/// since a buffer that takes the place of one that has just been used has to
+/// wait for its readers. A buffer without a place makes prefetches start later,
+/// and then moves smaller ones.
 class ScratchpadPacker {
 public:
   static constexpr int64_t alignment = 64;
@@ -42,6 +42,7 @@ public:
 private:
   struct PlacingOrder {
     const std::vector<PackedBuffer> &buffers;
+    int64_t capacity;
     bool operator()(int a, int b) const;
   };
 
