@@ -27,7 +27,8 @@ public:
     uint32_t writer = 0;  ///< The last one, over all queues.
     bool isWhole = false; ///< It wrote all bytes.
     bool isRead = false;  ///< Since then.
-    std::array<uint32_t, Readers> readers = {}; ///< Index + 1 in its queue.
+    /// Since then, by queue: the last one's index + 1.
+    std::array<uint32_t, Readers> readers = {};
   };
 
   explicit ShadowMemory(uint64_t bytes)
@@ -114,13 +115,13 @@ private:
     for (size_t i = 0; i < kPageGranules; ++i)
       if (!visit(page.granules[i], kAllBytes, granule + i, uint64_t(1)))
         return false;
-    // A write leaves all granules alike.
+    // What one command touches as a whole becomes alike.
     const State &first = page.granules[0];
-    if (first.isWhole && !first.isRead &&
-        page.granules[kPageGranules - 1].writer == first.writer &&
+    if (page.granules[kPageGranules - 1].writer == first.writer &&
         isUniform(page)) {
-      page.uniform = first;
+      State state = first;
       page.granules.reset();
+      page.uniform = state;
     }
     return true;
   }
@@ -130,7 +131,6 @@ private:
     for (size_t i = 1; i < kPageGranules; ++i) {
       const State &other = page.granules[i];
       if (other.written != first.written || other.writer != first.writer ||
-          other.isWhole != first.isWhole || other.isRead != first.isRead ||
           other.readers != first.readers)
         return false;
     }

@@ -32,9 +32,10 @@ class MemoryPass {
 public:
   explicit MemoryPass(const Program &program);
 
-  /// With `happensBefore` also checks races; in its order or in that of
-  /// `sequence`. Stops at the first problem unless only the flow is wanted.
-  void run(const HappensBefore *happensBefore);
+  /// In an order in which the commands can run; checks each access.
+  void run(const HappensBefore &happensBefore);
+  /// Only for the flow.
+  void run(std::span<const uint32_t> order);
   void checkOutputs();
 
   std::vector<uint32_t> flow; ///< By sequence.
@@ -76,6 +77,11 @@ static uint64_t padded(uint64_t bytes) { return std::max<uint64_t>(bytes, 1); }
 
 MemoryPass::MemoryPass(const Program &program)
     : program(program), scratch(padded(program.scratchpadBytes)) {
+  size_t numCommands = 0;
+  for (const std::vector<Command> &queue : program.queues)
+    numCommands += queue.size();
+  flow.resize(numCommands);
+  places.reserve(numCommands);
   tensors.emplace_back(padded(program.slotBytes[1]));
   for (size_t i = 2 + program.numInputs; i < program.slotBytes.size(); ++i)
     tensors.emplace_back(padded(program.slotBytes[i]));
@@ -132,7 +138,6 @@ bool MemoryPass::read(typename Shadow::State &state, uint64_t mask,
       return fail("may run before or beside what writes its operand, ",
                   state.writer, granule, Shadow::kGranule);
   }
-  state.isRead = true;
   if (current.clock)
     state.readers[static_cast<size_t>(current.place.queue)] =
         current.place.index + 1;
@@ -142,7 +147,6 @@ bool MemoryPass::read(typename Shadow::State &state, uint64_t mask,
 template <typename Shadow>
 bool MemoryPass::write(typename Shadow::State &state, uint64_t mask,
                        uint64_t granule) {
-  bool isWhole = mask == Shadow::kAllBytes;
   if (current.clock) {
     if (state.writer != 0 && state.writer != current.id &&
         !isOrdered(state.writer))
@@ -160,15 +164,9 @@ bool MemoryPass::write(typename Shadow::State &state, uint64_t mask,
                  describe(program, static_cast<Queue>(queue), reader - 1)),
           0, granule, Shadow::kGranule);
     }
-    if (state.writer != 0 && state.writer != current.id && state.isWhole &&
-        isWhole && !state.isRead)
-      return fail("overwrites, before anything reads it, what was written by ",
-                  state.writer, granule, Shadow::kGranule);
   }
   state.written |= mask;
   state.writer = current.id;
-  state.isWhole = isWhole;
-  state.isRead = false;
   state.readers.fill(0);
   return true;
 }
@@ -238,27 +236,27 @@ void MemoryPass::visit(const CommandPlace &place, const Clock *clock) {
   flow[command.sequence] = print.value();
 }
 
-void MemoryPass::run(const HappensBefore *happensBefore) {
-  std::vector<CommandPlace> order;
-  for (size_t queue = 0; queue < kNumQueues; ++queue)
-    for (uint32_t i = 0; i < program.queues[queue].size(); ++i)
-      order.push_back({static_cast<Queue>(queue), i});
-  flow.resize(order.size());
-  places.reserve(order.size());
-  if (happensBefore)
-    order = happensBefore->order;
-  else
-    std::ranges::sort(order, {}, [&](const CommandPlace &place) {
-      return program.queues[static_cast<size_t>(place.queue)][place.index]
-          .sequence;
-    });
-  for (const CommandPlace &place : order) {
+void MemoryPass::run(const HappensBefore &happensBefore) {
+  for (const CommandPlace &place : happensBefore.order) {
     if (!status.ok())
       return;
-    visit(place, happensBefore ? &happensBefore->clocks[static_cast<size_t>(
-                                     place.queue)][place.index]
-                               : nullptr);
+    visit(place,
+          &happensBefore.clocks[static_cast<size_t>(place.queue)][place.index]);
   }
+}
+
+void MemoryPass::run(std::span<const uint32_t> order) {
+  std::vector<CommandPlace> sorted;
+  for (size_t queue = 0; queue < kNumQueues; ++queue)
+    for (uint32_t i = 0; i < program.queues[queue].size(); ++i)
+      sorted.push_back({static_cast<Queue>(queue), i});
+  std::ranges::sort(sorted, {}, [&](const CommandPlace &place) {
+    uint32_t sequence =
+        program.queues[static_cast<size_t>(place.queue)][place.index].sequence;
+    return order.empty() ? sequence : order[sequence];
+  });
+  for (const CommandPlace &place : sorted)
+    visit(place, nullptr);
 }
 
 void MemoryPass::checkOutputs() {
@@ -346,7 +344,7 @@ Status npu::verifyProgram(const Program &program, const Machine &machine) {
   if (!happensBefore)
     return happensBefore.status();
   MemoryPass pass(program);
-  pass.run(&*happensBefore);
+  pass.run(*happensBefore);
   if (pass.status.ok())
     pass.checkOutputs();
   if (!pass.status.ok())
@@ -380,14 +378,15 @@ static HappensBefore finishedAtStart(const Program &program,
 Status npu::checkTimeline(const Program &program, const Timeline &timeline) {
   HappensBefore finished = finishedAtStart(program, timeline);
   MemoryPass pass(program);
-  pass.run(&finished);
+  pass.run(finished);
   if (pass.status.ok())
     pass.checkOutputs();
   return pass.status.ok() ? checkFlow(program, pass.flow) : pass.status;
 }
 
-std::vector<uint32_t> npu::dataFlowOf(const Program &program) {
+std::vector<uint32_t> npu::dataFlowOf(const Program &program,
+                                      std::span<const uint32_t> order) {
   MemoryPass pass(program);
-  pass.run(nullptr);
+  pass.run(order);
   return std::move(pass.flow);
 }

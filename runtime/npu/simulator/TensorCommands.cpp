@@ -11,7 +11,7 @@
 #include "npu/simulator/VectorPrograms.h"
 
 #include <algorithm>
-#include <cstring>
+#include <memory>
 
 using namespace efrt;
 using namespace efrt::npu;
@@ -218,13 +218,13 @@ static void runStrip(const TensorCommand &tensor, const Products &products,
     strip.y[r] = static_cast<uint32_t>((begin + r) / width);
     strip.x[r] = static_cast<uint32_t>((begin + r) % width);
   }
-  std::array<std::vector<float>, 2> results;
+  std::array<std::unique_ptr<float[]>, 2> results;
   for (unsigned product = 0; product < (tensor.gated ? 2u : 1u); ++product) {
-    results[product].resize((end - begin) * outputs);
-    products.run(strip, product, results[product].data());
+    results[product] =
+        std::make_unique_for_overwrite<float[]>((end - begin) * outputs);
+    products.run(strip, product, results[product].get());
   }
-  runner.runRows(begin, end, results[0].data(),
-                 tensor.gated ? results[1].data() : nullptr);
+  runner.runRows(begin, end, results[0].get(), results[1].get());
 }
 
 template <typename Products>
