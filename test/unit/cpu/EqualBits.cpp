@@ -78,7 +78,8 @@ static void runAndCompare(const std::string &artifact, unsigned threads,
     expectEqual(tensor, (*session)->outputBuffer(index), index);
 }
 
-void efc::test::expectEqualBits(QuantizedModel &model, unsigned seed) {
+void efc::test::expectEqualBits(QuantizedModel &model, unsigned seed,
+                                size_t *numKernels) {
   std::string text = model.text();
   SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + text.substr(0, 20000));
   mlir::DialectRegistry registry;
@@ -108,6 +109,8 @@ void efc::test::expectEqualBits(QuantizedModel &model, unsigned seed) {
   CompileReport report;
   ASSERT_TRUE(
       mlir::succeeded(compile(context, source, artifact, options, report)));
+  if (numKernels)
+    *numKernels = report.numKernels;
   for (unsigned threads : {1u, 2u})
     runAndCompare(artifact.str().str(), threads, inputs, *expected);
 }

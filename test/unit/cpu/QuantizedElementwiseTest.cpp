@@ -133,3 +133,33 @@ TEST(QuantizedPool, Averages) {
   }
   expectEqualBits(model, 9);
 }
+
+/// Kernels that differ in nothing but scales are one, and each launch has its
+/// own scales.
+TEST(QuantizedKernels, ScalesAreData) {
+  QuantizedModel model(10);
+  for (double scale : {1e-4, 2e-4, 7e-4}) {
+    auto element = [&] {
+      scale *= 1.3;
+      return "!quant.uniform<i16:f32, " + std::to_string(scale) + ">";
+    };
+    Shape shape = {1, 6, 6, 16};
+    Operand x = model.input(shape, element()),
+            y = model.input(shape, element());
+    Kernel sum(model);
+    Operand added =
+        sum.binary("add", sum.dequantize(x), sum.dequantize(y), shape);
+    sum.yield(sum.quantize(added, element()));
+    Kernel norm(model);
+    Operand value = norm.operation(
+        "ef.group_norm", {x, model.constant({16}), model.constant({16})},
+        "{epsilon = 1.0e-05 : f64, groups = 4 : i64, layout = #ef<layout "
+        "channels_last>}",
+        shape, "f32");
+    norm.yield(norm.quantize(value, element()));
+  }
+  size_t numKernels = 0;
+  expectEqualBits(model, 10, &numKernels);
+  // The sum; statistics, factors and result of the norm.
+  EXPECT_EQ(numKernels, 4u);
+}

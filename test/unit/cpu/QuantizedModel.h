@@ -103,8 +103,10 @@ private:
 
 /// Compiles `model` for this machine, runs it with one and two threads on
 /// random inputs (integers of the whole range, extremes more often) and expects
-/// the bits of the reference evaluation.
-void expectEqualBits(QuantizedModel &model, unsigned seed);
+/// the bits of the reference evaluation. `numKernels` gets the number of
+/// distinct kernels.
+void expectEqualBits(QuantizedModel &model, unsigned seed,
+                     size_t *numKernels = nullptr);
 
 } // namespace efc::test
 
