@@ -3,6 +3,8 @@
 Both sides count processor time, so that other work on the machine disturbs little. Ours runs through kernel-bench.
 
     python benchmarks/kernels/dense.py --kernel-bench build/bin/kernel-bench
+
+With --quantized it times W8A16 beside our float32 instead.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
+from quantized_products import Attention, Conv, Linear, module
 
 MATMULS = [(4096, 320, 320), (1024, 640, 640), (256, 1280, 1280), (77, 768, 3072), (4096, 320, 2560)]
 CONVS = [(64, 320, 320), (64, 960, 320), (32, 640, 640), (16, 1280, 1280), (64, 512, 512), (256, 256, 256), (512, 128, 128)]
@@ -115,12 +118,31 @@ def openvino_attention(queries: int, keys: int, heads: int, depth: int) -> ov.Mo
     return ov.Model([ops.scaled_dot_product_attention(q, k, v)], [q, k, v])
 
 
+def compare_quantized(kernel_bench: Path, repeat: int) -> None:
+    """Prints one line an operation: W8A16 beside float32, alternating; the fastest of two rounds counts."""
+    cases = [(f"linear {m}x{k}x{n}", matmul_text(m, k, n), module([Linear(m, k, n)]), m * k * n) for m, k, n in MATMULS]
+    for h, c, f in CONVS[:4]:
+        cases.append((f"conv3x3 {h}x{h} {c}->{f}", conv_text(h, c, f), module([Conv((h, h), c, f)]), 9 * h * h * c * f))
+    for q, k, h, d in ATTENTIONS:
+        quantized = Attention(q, k, h, d).single_product().module()
+        cases.append((f"attention {q}x{k}, {h} heads of {d}", attention_text(q, k, h, d), quantized, 2 * q * k * h * d))
+    print(f"{'':34} {'W8A16 ms':>9} {'GMAC/s':>8} {'float32 ms':>12} {'ratio':>6}")
+    for name, floats, integers, macs in cases:
+        rounds = [(time_ours(kernel_bench, integers, repeat), time_ours(kernel_bench, floats, repeat)) for _ in range(2)]
+        ours, peer = (min(times) for times in zip(*rounds, strict=True))
+        print(f"{name:34} {ours:9.2f} {macs / ours / 1e6:8.1f} {peer:12.2f} {ours / peer:6.2f}", flush=True)
+
+
 def main() -> None:
     """Prints one line an operation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernel-bench", type=Path, required=True, help="the tool of that name")
     parser.add_argument("--repeat", type=int, default=3, help="runs; the fastest counts (default: 3)")
+    parser.add_argument("--quantized", action="store_true", help="time W8A16 beside our float32")
     options = parser.parse_args()
+    if options.quantized:
+        compare_quantized(options.kernel_bench, options.repeat)
+        return
     cases: list[tuple[str, str, Callable[[], ov.Model], int]] = []
     for m, k, n in MATMULS:
         cases.append((f"linear {m}x{k}x{n}", matmul_text(m, k, n), lambda m=m, k=k, n=n: openvino_matmul(m, k, n), m * k * n))
