@@ -23,10 +23,12 @@ public:
 
   /// Commands are counted from 1 here; 0: none.
   struct State {
-    Mask written = 0;     ///< Bytes that something wrote.
-    uint32_t writer = 0;  ///< The last one, over all queues.
-    bool isWhole = false; ///< It wrote all bytes.
-    bool isRead = false;  ///< Since then.
+    Mask written = 0;    ///< Bytes that something wrote.
+    uint32_t writer = 0; ///< The last one, over all queues.
+    /// What that one wrote: bytes, and of which of its accesses, which begins
+    /// in granule `origin`.
+    Mask byWriter = 0;
+    uint32_t origin = 0, part = 0;
     /// Since then, by queue: the last one's index + 1.
     std::array<uint32_t, Readers> readers = {};
   };
@@ -131,7 +133,8 @@ private:
     for (size_t i = 1; i < kPageGranules; ++i) {
       const State &other = page.granules[i];
       if (other.written != first.written || other.writer != first.writer ||
-          other.readers != first.readers)
+          other.byWriter != first.byWriter || other.origin != first.origin ||
+          other.part != first.part || other.readers != first.readers)
         return false;
     }
     return true;

@@ -28,6 +28,38 @@ private:
   uint64_t hash = 0x243f6a8885a308d3;
 };
 
+/// The writers of what a command reads, as runs of granules that one access
+/// wrote one after the other.
+class Runs {
+public:
+  explicit Runs(Fingerprint &print) : print(print) {}
+
+  /// `place`: of the granule in what was written.
+  void add(uint32_t writer, uint32_t part, uint64_t place, uint64_t count) {
+    if (length == 0 || writer != this->writer || part != this->part ||
+        place != first + length) {
+      end();
+      this->writer = writer;
+      this->part = part;
+      first = place;
+    }
+    length += count;
+  }
+  void end() {
+    if (length > 0) {
+      print.add(uint64_t(writer) << 32 | part);
+      print.add(first);
+      print.add(length);
+    }
+    length = 0;
+  }
+
+private:
+  Fingerprint &print;
+  uint32_t writer = 0, part = 0;
+  uint64_t first = 0, length = 0;
+};
+
 class MemoryPass {
 public:
   explicit MemoryPass(const Program &program);
@@ -48,6 +80,7 @@ private:
     uint32_t id; ///< As ShadowMemory counts.
     const Clock *clock;
     std::vector<Access> accesses;
+    const Access *access = nullptr; ///< Of these, the one at hand.
   };
 
   void visit(const CommandPlace &place, const Clock *clock);
@@ -61,6 +94,11 @@ private:
   bool fail(std::string_view text, uint32_t other, uint64_t granule,
             uint64_t granuleBytes);
   bool isOrdered(uint32_t writer) const;
+  uint32_t sequenceOf(uint32_t writer) const {
+    const CommandPlace &place = places[writer - 1];
+    return program.queues[static_cast<size_t>(place.queue)][place.index]
+        .sequence;
+  }
   DramShadow *shadowOf(int32_t slot);
   std::string bytesOf(uint64_t begin, uint64_t end) const;
 
@@ -165,8 +203,11 @@ bool MemoryPass::write(typename Shadow::State &state, uint64_t mask,
           0, granule, Shadow::kGranule);
     }
   }
+  state.byWriter = state.writer == current.id ? state.byWriter | mask : mask;
   state.written |= mask;
   state.writer = current.id;
+  state.origin = static_cast<uint32_t>(current.access->base / Shadow::kGranule);
+  state.part = static_cast<uint32_t>(current.access - current.accesses.data());
   state.readers.fill(0);
   return true;
 }
@@ -186,34 +227,27 @@ void MemoryPass::addGeometry(const Access &access, Fingerprint &print) const {
 template <typename Shadow>
 void MemoryPass::access(Shadow &shadow, const Access &access,
                         Fingerprint &print) {
-  // The writers of what is read, as runs of granules.
-  uint32_t runWriter = 0;
-  uint64_t runLength = 0;
-  auto addRun = [&](uint32_t writer, uint64_t count) {
-    if (writer != runWriter && runLength > 0) {
-      print.add(uint64_t(runWriter) << 32 | runLength);
-      runLength = 0;
-    }
-    runWriter = writer;
-    runLength += count;
-  };
+  Runs runs(print);
   auto visitGranules = [&](typename Shadow::State &state, uint64_t mask,
                            uint64_t granule, uint64_t count) {
     if (access.isWrite)
       return write<Shadow>(state, mask, granule);
-    if (state.writer > 0) {
-      const CommandPlace &place = places[state.writer - 1];
-      addRun(program.queues[static_cast<size_t>(place.queue)][place.index]
-                     .sequence +
-                 1,
-             count);
-    }
+    // Neighbours in DRAM share granules, and a load may pass the store of what
+    // it does not read: there only whole granules have one writer.
+    bool isKnown =
+        state.writer > 0 &&
+        (access.slot < 0 || (mask & state.byWriter) == Shadow::kAllBytes);
+    if (isKnown)
+      runs.add(sequenceOf(state.writer), state.part, granule - state.origin,
+               count);
+    else
+      runs.end();
     return read<Shadow>(state, mask, granule);
   };
   forEachRow(access, [&](uint64_t begin, uint64_t end) {
     return shadow.visitRow(begin, end, visitGranules);
   });
-  addRun(0, 0);
+  runs.end();
 }
 
 void MemoryPass::visit(const CommandPlace &place, const Clock *clock) {
@@ -225,6 +259,7 @@ void MemoryPass::visit(const CommandPlace &place, const Clock *clock) {
   Fingerprint print;
   for (const Access &access : current.accesses) {
     addGeometry(access, print);
+    current.access = &access;
     slot = access.slot;
     if (slot < 0)
       this->access(scratch, access, print);

@@ -99,8 +99,32 @@ TEST(Verifier, FindsOverlappingLiveRanges) {
   bodyOf<TensorCommand>(program, Queue::Gte0, 1).input.address =
       bodyOf<TensorCommand>(program, Queue::Gte0, 0).input.address;
   commandOf(program, Queue::Gte0, 0).waits = {{Queue::Dma0, 4}};
+  commandOf(program, Queue::Dma0, 4).waits = {{Queue::Gte0, 2}};
   EXPECT_THAT(problemOf(program), AllOf(HasSubstr("live ranges overlap"),
                                         HasSubstr("command 0 of gte0")));
+}
+
+/// The end of one store and the beginning of the next in one granule: a load of
+/// the first may run before the second store or after it.
+TEST(Verifier, NeighboursInAGranuleDoNotEnterTheDataFlow) {
+  auto makeProgram = [](bool loadFirst) {
+    Program program;
+    program.sources = {{"/n", "op", 0, 0}};
+    program.slotBytes = {0, 256, 256, 100};
+    program.scratchpadBytes = 1024;
+    program.numInputs = 1;
+    append(program, Queue::Dma0, denseDma(false, 2, 0, 0, 256));
+    append(program, Queue::Dma0, denseDma(true, 1, 0, 0, 100));
+    DmaCommand load = denseDma(false, 1, 0, 512, 100),
+               store = denseDma(true, 1, 100, 100, 100);
+    append(program, Queue::Dma0, loadFirst ? load : store);
+    append(program, Queue::Dma0, loadFirst ? store : load);
+    append(program, Queue::Dma0, denseDma(true, 3, 0, 512, 100));
+    return program;
+  };
+  std::vector<uint32_t> first = dataFlowOf(makeProgram(true)),
+                        last = dataFlowOf(makeProgram(false));
+  EXPECT_EQ(first[2], last[3]);
 }
 
 TEST(Verifier, AllowsBytesThatNothingReads) {
@@ -121,6 +145,15 @@ TEST(Verifier, FindsWhatOnlyTheDataFlowShows) {
   EXPECT_THAT(problemOf(program),
               AllOf(HasSubstr("other bytes than it was meant to"),
                     HasSubstr("command 2 of dma0")));
+  // The right buffer, but other rows of it.
+  program = matmulProgram();
+  program.flow = dataFlowOf(program);
+  VectorProgram &sum =
+      bodyOf<VectorCommand>(program, Queue::Vector0, 1).program;
+  sum.operands[1].address += kDepth * 2;
+  for (View *view : {&sum.operands[0], &sum.operands[1], &sum.result})
+    view->extents[2] -= 1;
+  EXPECT_NE(problemOf(program), "");
   // Two buffers exchanged in a reader.
   program = matmulProgram();
   program.flow = dataFlowOf(program);
