@@ -4,6 +4,7 @@
 #include "dialects/ef/EfDialect.h"
 #include "dialects/ef/Quantized.h"
 #include "dialects/ef/Shapes.h"
+#include "dialects/ef/WeightRounding.h"
 #include "runtime/npu/Numerics.h"
 
 #include "mlir/Dialect/Quant/IR/Quant.h"
@@ -50,6 +51,40 @@ static void convertPerAxis(MLIRContext *context, RankedTensorType type,
   });
 }
 
+/// int8 weights, channel by channel. [..., n, ...]: the elements of channel n
+/// in row-major order; dimensions behind the second are a convolution's taps.
+static void quantizeWeights(MLIRContext *context, RankedTensorType type,
+                            const WeightFormat &format, const float *from,
+                            int8_t *to) {
+  AxisView view(type.getShape(), format.axis);
+  int64_t taps = efc::ef::getNumElements(
+      type.getShape().drop_front(std::min<int64_t>(type.getRank(), 2)));
+  int64_t count = view.outer * view.inner;
+  // Neighbouring channels of a matrix [k, n] share cache lines.
+  constexpr int64_t kChannels = 16;
+  parallelFor(
+      context, 0, llvm::divideCeil(view.extent, kChannels), [&](size_t task) {
+        int64_t first = static_cast<int64_t>(task) * kChannels,
+                channels = std::min(kChannels, view.extent - first);
+        std::vector<float> weights(channels * count);
+        std::vector<int8_t> rounded(channels * count);
+        auto forEachElement = [&](auto &&visit) {
+          for (int64_t outer = 0; outer < view.outer; ++outer)
+            for (int64_t c = 0; c < channels; ++c)
+              for (int64_t i = 0; i < view.inner; ++i)
+                visit(c * count + outer * view.inner + i,
+                      (outer * view.extent + first + c) * view.inner + i);
+        };
+        forEachElement(
+            [&](int64_t own, int64_t at) { weights[own] = from[at]; });
+        for (int64_t c = 0; c < channels; ++c)
+          roundChannel(weights.data() + c * count, count, taps,
+                       static_cast<float>(format.scales[first + c]),
+                       rounded.data() + c * count);
+        forEachElement([&](int64_t own, int64_t at) { to[at] = rounded[own]; });
+      });
+}
+
 template <typename T> static const T *getData(const HostTensor &tensor) {
   return reinterpret_cast<const T *>(tensor.getBytes().data());
 }
@@ -85,11 +120,8 @@ struct QuantizeModel
     HostTensor result(type), input = alignElements(operands[0]);
     const float *from = getData<float>(input);
     if (std::optional<WeightFormat> weights = getWeightFormat(type)) {
-      convertPerAxis(
-          op->getContext(), type, *weights, from,
-          getMutableData<int8_t>(result), [](int8_t &q, float x, float scale) {
-            q = static_cast<int8_t>(numerics::quantizeWeight(x, scale));
-          });
+      quantizeWeights(op->getContext(), type, *weights, from,
+                      getMutableData<int8_t>(result));
     } else if (auto format = getActivationFormat(type)) {
       float inverse = numerics::invert(format->scale);
       int32_t limit = format->limit;

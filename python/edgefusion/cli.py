@@ -181,7 +181,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         if not arguments.inputs:
             raise UserError("one model needs samples: give --inputs FILE.npz (a bundle folder is calibrated with prompts)")
         model = arguments.model
-        dims = {name: int(value) for name, value in _pairs(arguments.dim, "--dim", "batch=1")}
+        dims = _dims(arguments.dim)
         table = calibrate.calibrate_model(
             model, arguments.inputs, artifact=arguments.artifact, threads=arguments.threads, progress=progress, dims=dims
         )
@@ -247,6 +247,45 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 1 if result.first_bad else 0
 
 
+def _add_quality(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("quality", help="what W8A16 costs: end to end, the activations' own part, tensor by tensor")
+    parser.add_argument("model", type=Path, help="the ONNX file")
+    parser.add_argument("--calibration", type=Path, required=True, metavar="FILE", help="its table of `edgefusion calibrate`")
+    parser.add_argument("--inputs", type=Path, nargs="+", default=[], metavar="FILE.npz", help="samples (default: a random one)")
+    parser.add_argument("--keep-float", default="", metavar="REGEX", help="ONNX nodes that stay in float")
+    parser.add_argument("--seed", type=int, default=0, help="seed of a random sample (default: 0)")
+    parser.add_argument("--threads", type=int, default=0, help="threads (default: one a core)")
+    parser.add_argument("--dim", action="append", default=[], metavar="NAME=VALUE", help="value of a symbolic dimension")
+    parser.add_argument("--top", type=int, default=20, metavar="N", help="tensors to list (default: 20)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
+    parser.set_defaults(run=_quality)
+
+
+def _quality(arguments: argparse.Namespace) -> int:
+    from edgefusion import quality
+
+    result = quality.quality(
+        arguments.model,
+        arguments.calibration,
+        inputs=arguments.inputs,
+        seed=arguments.seed,
+        threads=arguments.threads,
+        keep_float=arguments.keep_float,
+        dims=_dims(arguments.dim),
+    )
+    print(result.as_table(arguments.top))
+    if arguments.json:
+        arguments.json.write_text(result.as_json(), encoding="utf-8")
+    return 0
+
+
+def _dims(items: list[str]) -> dict[str, int]:
+    try:
+        return {name: int(value) for name, value in _pairs(items, "--dim", "batch=1")}
+    except ValueError as error:
+        raise UserError(f"a size in --dim is not a whole number: {error}") from None
+
+
 def _add_generate(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("generate", help="make a picture from a prompt with a compiled bundle")
     parser.add_argument("bundle", type=Path, help="a bundle folder whose models are compiled")
@@ -305,7 +344,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"edgefusion {edgefusion.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_export, _add_calibrate, _add_compile, _add_verify, _add_generate, _add_bench):
+    for add in (_add_export, _add_calibrate, _add_compile, _add_verify, _add_quality, _add_generate, _add_bench):
         add(commands)
     return parser
 
