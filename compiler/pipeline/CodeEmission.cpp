@@ -181,7 +181,7 @@ LogicalResult efc::emitArtifact(ModuleOp unscheduled, ModuleOp scheduled,
                      llvm::toString(std::move(error)));
   };
   llvm::Expected<std::vector<cpu::CpuVariant>> variants =
-      cpu::selectVariants(options.cpu);
+      cpu::selectVariants(options.cpu, !options.quantize.empty());
   if (!variants)
     return fail(variants.takeError());
 

@@ -133,7 +133,7 @@ LogicalResult Compilation::schedule() {
       return failure();
   }
   llvm::Expected<std::vector<cpu::CpuVariant>> variants =
-      cpu::selectVariants(options.cpu);
+      cpu::selectVariants(options.cpu, !options.quantize.empty());
   if (!variants)
     return error() << llvm::toString(variants.takeError());
   return scheduleForCpu(*module, variants->front().name, options);

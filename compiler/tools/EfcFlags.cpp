@@ -53,6 +53,7 @@ EfcFlags::EfcFlags()
       cpu("cpu",
           cl::desc(
               "Machine to generate code for: host, x86-64-v3, x86-64-v4, "
+              "x86-64-v4-vnni, "
               "cortex-x4, cortex-a76, generic-armv8; default: "
               "every x86-64 variant, so that the artifact runs on any of them"),
           cl::value_desc("name"), cl::cat(category)),

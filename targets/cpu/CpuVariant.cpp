@@ -82,11 +82,12 @@ static bool hostRuns(const CpuVariant &variant) {
 }
 
 llvm::Expected<std::vector<CpuVariant>>
-efc::cpu::selectVariants(llvm::StringRef name) {
+efc::cpu::selectVariants(llvm::StringRef name, bool quantized) {
   llvm::Triple host(llvm::sys::getProcessTriple());
+  if (name.empty() && host.isAArch64())
+    return std::vector<CpuVariant>{neon("generic-armv8")};
   if (name.empty())
-    return host.isAArch64() ? std::vector<CpuVariant>{neon("generic-armv8")}
-                            : std::vector<CpuVariant>{x86v4(), x86v3()};
+    return std::vector<CpuVariant>{quantized ? x86v4Vnni() : x86v4(), x86v3()};
   std::vector<std::string> names = {"host"};
   for (const CpuVariant &variant : allVariants()) {
     if (name == variant.name || (name == "host" && hostRuns(variant)))

@@ -41,9 +41,11 @@ struct CpuVariant {
   unsigned l1Bytes = 32 << 10, l2Bytes = 512 << 10;
 };
 
-/// "" (all of the build machine's architecture, best first), "host", or one
+/// "" (the usual ones of the build machine's architecture, best first; with
+/// `quantized`, of AVX-512 the one with dot products of int16), "host", or one
 /// name. Fails with the list of names.
-llvm::Expected<std::vector<CpuVariant>> selectVariants(llvm::StringRef name);
+llvm::Expected<std::vector<CpuVariant>> selectVariants(llvm::StringRef name,
+                                                       bool quantized = false);
 
 } // namespace efc::cpu
 
