@@ -67,19 +67,21 @@ private:
     forOverlaps(range, [&](auto it) {
       ScratchBuffer &buffer = buffers[it->second];
       buffer.end = std::max(buffer.end, time);
+      isRead[it->second] = true;
     });
   }
 
-  /// Parts that one layer writes into one buffer for one tile are that buffer.
-  bool isSameBuffer(const ScratchBuffer &buffer, uint32_t event) const {
-    const Event &a = partition.timeline.events[buffer.event];
-    const Event &b = partition.timeline.events[event];
-    auto sourceOf = [&](const Event &event) {
-      return partition.program
-          .queues[static_cast<size_t>(event.queue)][event.index]
-          .source;
-    };
-    return sourceOf(a) == sourceOf(b);
+  uint32_t sourceOf(uint32_t event) const {
+    const Event &writer = partition.timeline.events[event];
+    return partition.program
+        .queues[static_cast<size_t>(writer.queue)][writer.index]
+        .source;
+  }
+
+  /// Parts that one layer writes for one tile, before anything is read, are one
+  /// buffer.
+  bool isGrowing(size_t index, uint32_t event) const {
+    return !isRead[index] && sourceOf(buffers[index].event) == sourceOf(event);
   }
 
   void write(Range range, uint32_t event) {
@@ -89,13 +91,15 @@ private:
     uint32_t firstEvent = event;
     forOverlaps(range, [&](auto it) {
       ScratchBuffer &buffer = buffers[it->second];
-      if (isSameBuffer(buffer, event)) {
+      if (isGrowing(it->second, event)) {
         first = std::min<uint64_t>(first, buffer.address);
         last = std::max<uint64_t>(last, buffer.address + buffer.bytes);
         start = std::min(start, buffer.start);
         end = std::max(end, buffer.end);
         firstEvent = std::min(firstEvent, buffer.event);
         buffer.bytes = 0; // It goes on as part of the new one.
+      } else {
+        buffer.end = std::min(buffer.end, writer.start);
       }
       alive.erase(it);
     });
@@ -103,10 +107,12 @@ private:
     buffers.push_back({static_cast<uint32_t>(first),
                        static_cast<uint32_t>(last - first), start, end,
                        firstEvent});
+    isRead.push_back(false);
   }
 
   const NpuPartition &partition;
   std::vector<ScratchBuffer> buffers;
+  std::vector<bool> isRead;         ///< By buffer.
   std::map<uint64_t, size_t> alive; ///< By address.
 };
 } // namespace
@@ -114,8 +120,9 @@ private:
 std::vector<ScratchBuffer>
 efc::scratchBuffersOf(const NpuPartition &partition) {
   std::vector<ScratchBuffer> buffers = Tracker(partition).run();
-  std::erase_if(buffers,
-                [](const ScratchBuffer &buffer) { return buffer.bytes == 0; });
+  std::erase_if(buffers, [](const ScratchBuffer &buffer) {
+    return buffer.bytes == 0 || buffer.end <= buffer.start;
+  });
   return buffers;
 }
 

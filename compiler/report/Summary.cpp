@@ -39,9 +39,9 @@ static void printEstimates(const NpuReport &report, const NpuTotals &totals,
   double toMs = 1e3 / report.machine.clockHz;
   const NpuEstimates &estimates = report.estimates;
   if (estimates.lowerBound > 0)
-    os << format("  lower bound  %.3f ms (", estimates.lowerBound * toMs)
+    os << format("  lower bound  %.3f ms, set by ", estimates.lowerBound * toMs)
        << estimates.binds
-       << format(" binds); the schedule takes %.2f times that\n",
+       << format("; the schedule takes %.2f times that\n",
                  totals.cycles / estimates.lowerBound);
   if (estimates.layerByLayer > 0 && estimates.tiled > 0)
     os << "  tiling       --mlt=" << report.mlt

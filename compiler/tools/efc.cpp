@@ -1,5 +1,6 @@
 // efc: compiles an ONNX model to an artifact. See docs/cli.md.
 #include "compiler/pipeline/Compiler.h"
+#include "compiler/pipeline/Diagnostics.h"
 #include "compiler/pipeline/Log.h"
 #include "compiler/pipeline/Version.h"
 #include "compiler/report/Disassembly.h"
@@ -27,22 +28,19 @@ static int fail(const llvm::Twine &message) {
 }
 
 /// Diagnostics as one line each: where in the user's model, what.
-static void printDiagnostic(mlir::Diagnostic &diagnostic) {
+static void printDiagnostic(mlir::Diagnostic &diagnostic, bool isQuiet) {
   using mlir::DiagnosticSeverity;
   llvm::raw_ostream &os = llvm::errs();
-  switch (diagnostic.getSeverity()) {
-  case DiagnosticSeverity::Error:
+  DiagnosticSeverity severity = diagnostic.getSeverity();
+  if (isQuiet && severity != DiagnosticSeverity::Error)
+    return;
+  if (severity == DiagnosticSeverity::Error)
     llvm::WithColor::error(os, "efc");
-    break;
-  case DiagnosticSeverity::Warning:
+  else if (severity == DiagnosticSeverity::Warning)
     llvm::WithColor::warning(os, "efc");
-    break;
-  default:
+  else
     llvm::WithColor::note(os, "efc");
-  }
-  if (!mlir::isa<mlir::UnknownLoc>(diagnostic.getLocation()))
-    os << diagnostic.getLocation() << ": ";
-  os << diagnostic << '\n';
+  os << toText(diagnostic) << '\n';
   for (mlir::Diagnostic &note : diagnostic.getNotes())
     llvm::WithColor::note(os, "efc") << note << '\n';
 }
@@ -103,10 +101,11 @@ static int compileModel(const EfcFlags &flags) {
   mlir::MLIRContext context(registry);
   context.loadAllAvailableDialects();
   context.printOpOnDiagnostic(false); // IR is no part of the user's model.
-  context.getDiagEngine().registerHandler(
-      [&](mlir::Diagnostic &diagnostic) { printDiagnostic(diagnostic); });
+  bool isQuiet = flags.quiet;         // Linking resets the flags.
+  context.getDiagEngine().registerHandler([&](mlir::Diagnostic &diagnostic) {
+    printDiagnostic(diagnostic, isQuiet);
+  });
   CompileReport report;
-  bool isQuiet = flags.quiet; // Linking resets the flags.
   if (failed(compile(context, flags.input, outputPath(flags, *options),
                      *options, report)))
     return 1;

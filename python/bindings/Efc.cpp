@@ -1,6 +1,7 @@
 // edgefusion._efc: the compiler's C++ API for Python. edgefusion/compiler.py is
 // the public face; this file only converts.
 #include "compiler/pipeline/Compiler.h"
+#include "compiler/pipeline/Diagnostics.h"
 #include "compiler/report/Reports.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -58,13 +59,10 @@ static efc::CompileOptions toOptions(const py::kwargs &arguments) {
   return options;
 }
 
-/// "error: where: what", with the notes on lines of their own.
-static std::string toText(mlir::Diagnostic &diagnostic) {
-  std::string text;
+/// With the notes on lines of their own.
+static std::string toLines(mlir::Diagnostic &diagnostic) {
+  std::string text = efc::toText(diagnostic);
   llvm::raw_string_ostream os(text);
-  if (!mlir::isa<mlir::UnknownLoc>(diagnostic.getLocation()))
-    os << diagnostic.getLocation() << ": ";
-  os << diagnostic;
   for (mlir::Diagnostic &note : diagnostic.getNotes())
     os << "\n  " << note;
   return text;
@@ -96,7 +94,7 @@ static py::object compileModel(const std::string &model,
       if (diagnostic.getSeverity() != mlir::DiagnosticSeverity::Error)
         return;
       std::lock_guard<std::mutex> lock(mutex);
-      errors += (errors.empty() ? "" : "\n") + toText(diagnostic);
+      errors += (errors.empty() ? "" : "\n") + toLines(diagnostic);
     });
     failed =
         mlir::failed(efc::compile(context, model, output, options, report));

@@ -15,7 +15,7 @@ function addCards() {
   const { totals, estimates, machine } = report;
   addCard(timeText(totals.cycles), `simulated, ${trimmed(totals.commands, 0)} commands`);
   if (estimates.lowerBound > 0)
-    addCard(trimmed(totals.cycles / estimates.lowerBound, 2) + " ×", `the lower bound of ${timeText(estimates.lowerBound)} (${estimates.binds})`);
+    addCard(trimmed(totals.cycles / estimates.lowerBound, 2) + " ×", `the lower bound of ${timeText(estimates.lowerBound)}, set by ${estimates.binds}`);
   if (estimates.tiled > 0)
     addCard(trimmed(estimates.layerByLayer / estimates.tiled, 2) + " ×", `faster than layer by layer (estimated, mlt ${report.mlt})`);
   addCard(macsText(totals.macs), `${percent(totals.macUtilisation)} of the INT8 peak`, totals.macUtilisation);
