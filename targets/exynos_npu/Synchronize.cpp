@@ -84,7 +84,7 @@ template <typename Shadow>
 void Synchronizer::touch(Shadow &shadow, const Access &access, uint32_t index,
                          Clock &needed) {
   const Node &node = nodes[index];
-  auto visit = [&](typename Shadow::State &state, typename Shadow::Mask mask,
+  auto visit = [&](typename Shadow::State &state, typename Shadow::Mask,
                    uint64_t, uint64_t) {
     if (state.writer > 0 && state.writer != index + 1) {
       const Node &writer = nodes[state.writer - 1];
@@ -92,15 +92,12 @@ void Synchronizer::touch(Shadow &shadow, const Access &access, uint32_t index,
     }
     if (!access.isWrite) {
       state.readers[node.queue] = node.index + 1;
-      state.isRead = true;
       return true;
     }
     for (auto [queue, reader] : llvm::enumerate(state.readers))
       if (queue != node.queue)
         needed[queue] = std::max(needed[queue], reader);
     state.writer = index + 1;
-    state.isWhole = mask == Shadow::kAllBytes;
-    state.isRead = false;
     state.readers = {};
     return true;
   };
