@@ -64,9 +64,12 @@ static llvm::json::Value describeOperand(Operation *kernel, Value operand) {
 
 /// What `edgefusion calibrate` has to measure.
 static llvm::json::Value describePlan(const QuantizationPlan &plan) {
-  llvm::json::Array tensors, scores;
-  for (Value value : plan.getTensors())
+  llvm::json::Array tensors, elements, scores;
+  for (Value value : plan.getTensors()) {
     tensors.push_back(llvm::json::fixUTF8(getTableName(value)));
+    elements.push_back(
+        cast<RankedTensorType>(value.getType()).getNumElements());
+  }
   for (AttentionOp attention : plan.getAttentions()) {
     Operation *kernel = isa<FusedOp>(attention->getParentOp())
                             ? attention->getParentOp()
@@ -81,6 +84,7 @@ static llvm::json::Value describePlan(const QuantizationPlan &plan) {
         {"causal", attention.getCausal()}});
   }
   return llvm::json::Object{{"tensors", std::move(tensors)},
+                            {"elements", std::move(elements)},
                             {"scores", std::move(scores)}};
 }
 

@@ -73,6 +73,7 @@ class Plan:
     """What the compiler wants to know (`efc --list-tensors`)."""
 
     tensors: list[str]
+    elements: list[int]
     scores: list[dict[str, Any]]
 
     @staticmethod
@@ -80,7 +81,11 @@ class Plan:
         listing = scratch / "tensors.json"
         compile(model, scratch / "unused.efa", list_tensors=listing, **options)
         content = json.loads(listing.read_text(encoding="utf-8"))
-        return Plan(content["tensors"], content["scores"])
+        return Plan(content["tensors"], content["elements"], content["scores"])
+
+    def wanted(self) -> set[tuple[str, int]]:
+        """(tensor, number of elements): a kernel's partial results carry the tensor's name too, with other sizes."""
+        return set(zip(self.tensors, self.elements, strict=True))
 
     def operands(self) -> set[str]:
         """Tensors that attention scores are computed from."""
@@ -125,15 +130,16 @@ def add_scores(table: Table, scores: Mapping[str, Any], query: np.ndarray, key: 
 
 def measure(session: Session, plan: Plan, samples: Iterable[Sample], count: int, progress: Progress | None = None) -> Table:
     """Runs `session` on each sample and takes the ranges that `plan` asks for."""
-    table, wanted, operands = Table(), set(plan.tensors), plan.operands()
+    table, wanted, operands = Table(), plan.wanted(), plan.operands()
     for done, sample in enumerate(samples):
         if progress:
             progress(done, count)
         kept: dict[str, np.ndarray] = {}
 
         def observe(tensor: str, node: str, op: str, value: np.ndarray, kept: dict[str, np.ndarray] = kept) -> None:
-            if tensor in wanted:
-                table.add(tensor, value)
+            if (tensor, value.size) not in wanted:
+                return
+            table.add(tensor, value)
             if tensor in operands:
                 kept[tensor] = value.copy()
 
