@@ -2,6 +2,7 @@
 // anything: each word is checked before it is used.
 #include "npu/Encoding.h"
 #include "npu/EncodingLayout.h"
+#include "npu/WordReader.h"
 #include "runtime/core/Text.h"
 
 #include <cmath>
@@ -20,50 +21,6 @@ static constexpr uint64_t kMaxElements = uint64_t(1) << 46;
 static constexpr int64_t kMaxStride = int64_t(1) << 32;
 
 namespace {
-/// Words with a position. After a failure every read gives 0 and nothing moves.
-class Reader {
-public:
-  Reader(std::span<const uint32_t> words, Status &status)
-      : words(words), status(status) {}
-
-  uint32_t take() {
-    if (at >= words.size()) {
-      fail("ends in the middle");
-      return 0;
-    }
-    return words[at++];
-  }
-  uint64_t takeWide() {
-    uint64_t low = take();
-    return low | static_cast<uint64_t>(take()) << 32;
-  }
-  float takeFloat() { return std::bit_cast<float>(take()); }
-  std::span<const uint32_t> takeAll(uint64_t count) {
-    if (count > words.size() - at) {
-      fail("is shorter than it says");
-      return {};
-    }
-    at += count;
-    return words.subspan(at - count, count);
-  }
-  size_t left() const { return words.size() - at; }
-  bool ok() const { return status.ok(); }
-  void fail(std::string reason) {
-    if (status.ok())
-      status = Status(StatusCode::CorruptData, std::move(reason));
-    at = words.size();
-  }
-  void require(bool condition, const char *reason) {
-    if (!condition)
-      fail(reason);
-  }
-
-private:
-  std::span<const uint32_t> words;
-  Status &status;
-  size_t at = 0;
-};
-
 struct Header {
   uint32_t numSources, stringBytes, numCodes, codeWords, numSlots, numFlow;
   std::array<uint32_t, kNumQueues> queueWords, queueCommands;
@@ -74,21 +31,21 @@ public:
   Result<Program> decode(std::span<const uint32_t> words);
 
 private:
-  void header(Reader &reader, size_t numWords);
-  void tables(Reader &reader);
+  void header(WordReader &reader, size_t numWords);
+  void tables(WordReader &reader);
   void codeTable(std::span<const uint32_t> words);
   void sourceTable(std::span<const uint32_t> words, std::string_view strings);
   void stream(size_t queue, std::span<const uint32_t> words);
-  Command command(Reader &reader, uint32_t head);
-  void waits(Reader &reader, uint32_t count, Command &command);
-  View view(Reader &reader);
-  VectorProgram vectorProgram(Reader &reader);
-  DmaCommand dma(Reader &reader);
-  TensorCommand tensor(Reader &reader);
-  SoftmaxCommand softmax(Reader &reader);
-  NormStatsCommand normStats(Reader &reader);
-  NormFactorsCommand normFactors(Reader &reader);
-  LayerNormCommand layerNorm(Reader &reader);
+  Command command(WordReader &reader, uint32_t head);
+  void waits(WordReader &reader, uint32_t count, Command &command);
+  View view(WordReader &reader);
+  VectorProgram vectorProgram(WordReader &reader);
+  DmaCommand dma(WordReader &reader);
+  TensorCommand tensor(WordReader &reader);
+  SoftmaxCommand softmax(WordReader &reader);
+  NormStatsCommand normStats(WordReader &reader);
+  NormFactorsCommand normFactors(WordReader &reader);
+  LayerNormCommand layerNorm(WordReader &reader);
 
   Header head = {};
   std::vector<std::vector<Instruction>> codes;
@@ -116,7 +73,7 @@ static bool isViewType(uint32_t dtype) {
 
 /// Reads the extents that `mask` says are there; false unless all are in range.
 template <size_t N>
-static void takeExtents(Reader &reader, uint32_t mask,
+static void takeExtents(WordReader &reader, uint32_t mask,
                         std::array<uint32_t, N> &extents) {
   uint64_t elements = 1;
   for (size_t i = 0; i < N; ++i) {
@@ -141,7 +98,7 @@ static void setDenseStrides(const std::array<uint32_t, N> &extents,
   }
 }
 
-View Decoder::view(Reader &reader) {
+View Decoder::view(WordReader &reader) {
   View view;
   uint32_t word = reader.take();
   reader.require((word & kViewReserved) == 0 && isViewType(word & 0xf),
@@ -178,7 +135,7 @@ View Decoder::view(Reader &reader) {
   return view;
 }
 
-VectorProgram Decoder::vectorProgram(Reader &reader) {
+VectorProgram Decoder::vectorProgram(WordReader &reader) {
   VectorProgram result;
   uint32_t word = reader.take();
   uint32_t code = word & kMaxCode, numOperands = word >> 20 & 0xf;
@@ -200,7 +157,7 @@ VectorProgram Decoder::vectorProgram(Reader &reader) {
   return result;
 }
 
-DmaCommand Decoder::dma(Reader &reader) {
+DmaCommand Decoder::dma(WordReader &reader) {
   DmaCommand dma;
   uint32_t word = reader.take(), place = reader.take();
   reader.require((word & kDmaReserved) == 0, "has reserved bits");
@@ -247,7 +204,7 @@ DmaCommand Decoder::dma(Reader &reader) {
   return dma;
 }
 
-TensorCommand Decoder::tensor(Reader &reader) {
+TensorCommand Decoder::tensor(WordReader &reader) {
   TensorCommand tensor;
   uint32_t word = reader.take();
   reader.require(word < 8, "has reserved bits");
@@ -275,7 +232,7 @@ TensorCommand Decoder::tensor(Reader &reader) {
   return tensor;
 }
 
-SoftmaxCommand Decoder::softmax(Reader &reader) {
+SoftmaxCommand Decoder::softmax(WordReader &reader) {
   SoftmaxCommand softmax;
   softmax.causalOffset = static_cast<int32_t>(reader.take());
   for (View *target : {&softmax.input, &softmax.result, &softmax.sums})
@@ -283,7 +240,7 @@ SoftmaxCommand Decoder::softmax(Reader &reader) {
   return softmax;
 }
 
-NormStatsCommand Decoder::normStats(Reader &reader) {
+NormStatsCommand Decoder::normStats(WordReader &reader) {
   NormStatsCommand stats;
   uint32_t word = reader.take();
   reader.require(word < 2, "has reserved bits");
@@ -293,7 +250,7 @@ NormStatsCommand Decoder::normStats(Reader &reader) {
   return stats;
 }
 
-NormFactorsCommand Decoder::normFactors(Reader &reader) {
+NormFactorsCommand Decoder::normFactors(WordReader &reader) {
   NormFactorsCommand factors;
   factors.count = reader.takeWide();
   factors.epsilon = reader.takeFloat();
@@ -304,7 +261,7 @@ NormFactorsCommand Decoder::normFactors(Reader &reader) {
   return factors;
 }
 
-LayerNormCommand Decoder::layerNorm(Reader &reader) {
+LayerNormCommand Decoder::layerNorm(WordReader &reader) {
   LayerNormCommand norm;
   uint32_t word = reader.take();
   reader.require(word < 2, "has reserved bits");
@@ -316,7 +273,7 @@ LayerNormCommand Decoder::layerNorm(Reader &reader) {
   return norm;
 }
 
-void Decoder::waits(Reader &reader, uint32_t count, Command &command) {
+void Decoder::waits(WordReader &reader, uint32_t count, Command &command) {
   for (uint32_t i = 0; i < count; ++i) {
     uint32_t word = reader.take();
     reader.require((word >> 28) < kNumQueues, "waits for an unknown queue");
@@ -329,7 +286,7 @@ void Decoder::waits(Reader &reader, uint32_t count, Command &command) {
   }
 }
 
-Command Decoder::command(Reader &reader, uint32_t word) {
+Command Decoder::command(WordReader &reader, uint32_t word) {
   Command command;
   command.sequence = reader.take();
   command.source = reader.take();
@@ -378,9 +335,9 @@ void Decoder::stream(size_t queue, std::span<const uint32_t> words) {
   size_t at = 0;
   for (uint32_t i = 0; i < head.queueCommands[queue] && status.ok(); ++i) {
     uint32_t size = at < words.size() ? words[at] >> kSizeShift : 0;
-    Reader reader(size <= words.size() - at ? words.subspan(at, size)
-                                            : std::span<const uint32_t>(),
-                  status);
+    WordReader reader(size <= words.size() - at ? words.subspan(at, size)
+                                                : std::span<const uint32_t>(),
+                      status);
     uint32_t word = reader.take();
     commands.push_back(command(reader, word));
     reader.require(reader.left() == 0, "is longer than its content");
@@ -394,7 +351,7 @@ void Decoder::stream(size_t queue, std::span<const uint32_t> words) {
                     concat("queue ", queue, " has words behind its commands"));
 }
 
-void Decoder::header(Reader &reader, size_t numWords) {
+void Decoder::header(WordReader &reader, size_t numWords) {
   reader.require(reader.take() == kMagic, "does not start with 'ENPU'");
   if (uint32_t version = reader.take(); version != kVersion && reader.ok())
     status = Status(StatusCode::Unsupported,
@@ -426,7 +383,7 @@ void Decoder::header(Reader &reader, size_t numWords) {
 }
 
 void Decoder::codeTable(std::span<const uint32_t> words) {
-  Reader reader(words, status);
+  WordReader reader(words, status);
   for (uint32_t i = 0; i < head.numCodes && status.ok(); ++i) {
     uint32_t count = reader.take();
     reader.require(count <= kMaxInstructions, "has vector code that is too "
@@ -468,7 +425,7 @@ void Decoder::sourceTable(std::span<const uint32_t> words,
                                text(words[2], words[3]), words[4], words[5]});
 }
 
-void Decoder::tables(Reader &reader) {
+void Decoder::tables(WordReader &reader) {
   for (uint32_t i = 0; i < head.numSlots && reader.ok(); ++i)
     program.slotBytes.push_back(reader.takeWide());
   for (uint64_t bytes : program.slotBytes)
@@ -486,7 +443,7 @@ void Decoder::tables(Reader &reader) {
 }
 
 Result<Program> Decoder::decode(std::span<const uint32_t> words) {
-  Reader reader(words, status);
+  WordReader reader(words, status);
   header(reader, words.size());
   if (status.ok())
     tables(reader);
@@ -511,33 +468,4 @@ Result<Program> npu::decodeProgram(std::span<const std::byte> bytes) {
   if (!bytes.empty())
     std::memcpy(words.data(), bytes.data(), bytes.size());
   return Decoder().decode(words);
-}
-
-Result<std::vector<Event>> npu::decodeSchedule(std::span<const std::byte> bytes,
-                                               const Program &program) {
-  auto corrupt = [](const char *reason) {
-    return Status(StatusCode::CorruptData, concat("an NPU schedule ", reason));
-  };
-  size_t numCommands = 0;
-  for (const std::vector<Command> &queue : program.queues)
-    numCommands += queue.size();
-  if (bytes.size() != numCommands * sizeof(ScheduleRow))
-    return corrupt("has not one row for each command");
-  std::vector<Event> events;
-  std::vector<bool> isThere(numCommands);
-  for (size_t i = 0; i < numCommands; ++i) {
-    ScheduleRow row;
-    std::memcpy(&row, bytes.data() + i * sizeof(row), sizeof(row));
-    if (row.queue >= kNumQueues || row.zero != 0 ||
-        row.index >= program.queues[row.queue].size() ||
-        program.queues[row.queue][row.index].sequence != row.sequence ||
-        isThere[row.sequence])
-      return corrupt("has a row for no command or twice for one");
-    if (!(row.start >= 0 && row.end >= row.start) || !std::isfinite(row.end))
-      return corrupt("has a command that ends before it starts");
-    isThere[row.sequence] = true;
-    events.push_back({static_cast<Queue>(row.queue), row.index, row.sequence,
-                      row.start, row.end});
-  }
-  return events;
 }

@@ -308,12 +308,3 @@ Result<std::vector<std::byte>> Encoder::encode() {
 Result<std::vector<std::byte>> npu::encodeProgram(const Program &program) {
   return Encoder(program).encode();
 }
-
-std::vector<std::byte> npu::encodeSchedule(const Timeline &timeline) {
-  std::vector<ScheduleRow> rows;
-  for (const Event &event : timeline.events)
-    rows.push_back({static_cast<uint32_t>(event.queue), event.index,
-                    event.sequence, 0, event.start, event.end});
-  std::span<const std::byte> bytes = std::as_bytes(std::span(rows));
-  return {bytes.begin(), bytes.end()};
-}
