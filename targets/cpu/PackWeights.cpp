@@ -2,9 +2,7 @@
 #include "targets/cpu/PackWeights.h"
 
 #include "dialects/cpu/CpuDialect.h"
-#include "targets/cpu/WeightIntegers.h"
-
-#include <cstring>
+#include "dialects/ef/Quantized.h"
 
 using namespace mlir;
 using namespace efc;
@@ -37,9 +35,9 @@ struct PackIndex {
 };
 } // namespace
 
-/// Moves elements, converting each by `convert(element, column)`; a template so
-/// that the inner loop is a plain typed copy. All taps of a panel follow each
-/// other, because a filter's taps are neighbours in memory.
+/// Moves elements, converting each by `convert`; a template so that the inner
+/// loop is a plain typed copy. All taps of a panel follow each other, because a
+/// filter's taps are neighbours in memory.
 template <typename From, typename To, typename Convert>
 static void packInto(PackOp pack, const From *from, To *to, Convert convert) {
   PackIndex index(pack);
@@ -54,8 +52,7 @@ static void packInto(PackOp pack, const From *from, To *to, Convert convert) {
         const From *row = source + i * index.strides[1];
         To *place = target + index.inPanel(i, 0);
         for (int64_t j = 0; j < columns; ++j)
-          place[j * index.depth] =
-              convert(row[j * index.strides[2]], first + j);
+          place[j * index.depth] = convert(row[j * index.strides[2]]);
       }
     }
 }
@@ -79,24 +76,6 @@ static void packGeneric(PackOp pack, const ef::HostTensor &from,
       }
 }
 
-/// Quantises while it packs, so that no tensor of integers in the weight's own
-/// order is made.
-static void packQuantized(PackOp pack, const QuantizedWeight &weight,
-                          const ef::HostTensor &floats, ef::HostTensor &to) {
-  std::vector<float> aligned;
-  auto from = reinterpret_cast<const float *>(floats.getBytes().data());
-  if (reinterpret_cast<uintptr_t>(from) % alignof(float) != 0) {
-    aligned.resize(floats.getNumElements());
-    std::memcpy(aligned.data(), from, floats.getBytes().size());
-    from = aligned.data();
-  }
-  packInto(pack, from, reinterpret_cast<int8_t *>(to.getMutableBytes().data()),
-           [&](float w, int64_t column) {
-             return static_cast<int8_t>(
-                 quantizeWeight(w, weight.scales[column]));
-           });
-}
-
 llvm::Expected<ef::HostTensor>
 efc::cpu::evaluateConstant(Value value, ef::WeightStore &store) {
   auto pack = value.getDefiningOp<PackOp>();
@@ -104,28 +83,26 @@ efc::cpu::evaluateConstant(Value value, ef::WeightStore &store) {
     return store.evaluate(value);
   auto type = cast<RankedTensorType>(pack.getResult().getType());
   ef::HostTensor result(type);
-  std::optional<QuantizedWeight> quantized =
-      matchQuantizedWeight(pack.getInput());
   llvm::Expected<ef::HostTensor> input =
-      evaluateConstant(quantized ? quantized->floats : pack.getInput(), store);
+      evaluateConstant(pack.getInput(), store);
   if (!input)
     return input;
-  if (quantized) {
-    packQuantized(pack, *quantized, *input, result);
-    return result;
-  }
   Type element = type.getElementType();
   const char *from = input->getBytes().data();
   char *to = result.getMutableBytes().data();
+  if (ef::getWeightFormat(input->getType())) {
+    packInto(pack, reinterpret_cast<const int8_t *>(from),
+             reinterpret_cast<int8_t *>(to), [](int8_t q) { return q; });
+    return result;
+  }
   bool isWord = input->getElementType().getIntOrFloatBitWidth() == 32 &&
                 reinterpret_cast<uintptr_t>(from) % 4 == 0;
   auto words = reinterpret_cast<const uint32_t *>(from);
   if (isWord && element == input->getElementType())
     packInto(pack, words, reinterpret_cast<uint32_t *>(to),
-             [](uint32_t bits, int64_t) { return bits; });
+             [](uint32_t bits) { return bits; });
   else if (isWord && element.isBF16() && input->getElementType().isF32())
-    packInto(pack, words, reinterpret_cast<uint16_t *>(to),
-             [](uint32_t bits, int64_t) { return roundToBf16(bits); });
+    packInto(pack, words, reinterpret_cast<uint16_t *>(to), roundToBf16);
   else
     packGeneric(pack, *input, result);
   return result;

@@ -1,12 +1,12 @@
 // See Accumulators.h. The weights of a model are read and quantised once more
-// for this: rows of floats at a time, in loops that vectorise.
+// for this.
 #include "targets/cpu/kernels/Accumulators.h"
 
-#include "targets/cpu/WeightIntegers.h"
+#include "dialects/ef/Quantized.h"
 
 #include "llvm/Support/MathExtras.h"
 
-#include <cstring>
+#include <cstdlib>
 
 using namespace mlir;
 using namespace efc;
@@ -23,8 +23,8 @@ namespace {
 /// sum |q| of each block and each column.
 class Magnitudes {
 public:
-  Magnitudes(const SummationOrder &order, const QuantizedWeight &weight)
-      : order(order), scales(weight.scales), n(order.source.n),
+  explicit Magnitudes(const SummationOrder &order)
+      : order(order), n(order.source.n),
         tapBlocks(llvm::divideCeil(order.source.taps, order.tapsPerBlock)),
         sums(order.blocks() * n, 0) {}
 
@@ -32,11 +32,11 @@ public:
     return ArrayRef(sums).slice(index * n, n);
   }
 
-  void add(const char *bytes) {
+  void add(const int8_t *weights) {
     if (order.source.nStride == 1)
-      addRows(bytes);
+      addRows(weights);
     else
-      addColumns(bytes);
+      addColumns(weights);
   }
 
 private:
@@ -46,45 +46,23 @@ private:
   }
 
   /// Rows of all columns, one a step of k.
-  void addRows(const char *bytes) {
-    std::vector<float> row(n);
-    std::vector<int32_t> magnitudes(n);
+  void addRows(const int8_t *weights) {
     for (int64_t tap = 0; tap < order.source.taps; ++tap)
       for (int64_t k = 0; k < order.source.k; ++k) {
         int64_t first = tap * order.source.tapStride + k * order.source.kStride;
-        std::memcpy(row.data(), bytes + first * sizeof(float),
-                    n * sizeof(float));
         int64_t *sum = blockOf(k, tap);
-        const float *from = row.data(), *scale = scales.data();
-        int32_t *to = magnitudes.data();
-#pragma clang loop vectorize(enable)
         for (int64_t j = 0; j < n; ++j)
-          to[j] =
-              static_cast<int32_t>(std::abs(quantizeWeight(from[j], scale[j])));
-        for (int64_t j = 0; j < n; ++j)
-          sum[j] += to[j];
+          sum[j] += std::abs(weights[first + j]);
       }
   }
 
   /// Columns that hold all steps and taps of k, in any order.
-  void addColumns(const char *bytes) {
-    const PackSource &source = order.source;
-    int64_t steps = source.taps * source.k;
-    std::vector<float> column(steps);
-    std::vector<int32_t> magnitudes(steps);
-    for (int64_t j = 0; j < n; ++j) {
-      std::memcpy(column.data(), bytes + j * source.nStride * sizeof(float),
-                  steps * sizeof(float));
-      const float *from = column.data(), scale = scales[j];
-      int32_t *to = magnitudes.data();
-#pragma clang loop vectorize(enable)
-      for (int64_t i = 0; i < steps; ++i)
-        to[i] = static_cast<int32_t>(std::abs(quantizeWeight(from[i], scale)));
-      addColumn(to, j);
-    }
+  void addColumns(const int8_t *weights) {
+    for (int64_t j = 0; j < n; ++j)
+      addColumn(weights + j * order.source.nStride, j);
   }
 
-  void addColumn(const int32_t *magnitudes, int64_t column) {
+  void addColumn(const int8_t *weights, int64_t column) {
     const PackSource &source = order.source;
     for (int64_t firstTap = 0; firstTap < source.taps;
          firstTap += order.tapsPerBlock)
@@ -93,13 +71,13 @@ private:
         int64_t lastK = std::min(firstK + order.kBlock, source.k), sum = 0;
         for (int64_t k = firstK; k < lastK; ++k)
           for (int64_t tap = firstTap; tap < lastTap; ++tap)
-            sum += magnitudes[k * source.kStride + tap * source.tapStride];
+            sum +=
+                std::abs(weights[k * source.kStride + tap * source.tapStride]);
         blockOf(firstK, firstTap)[column] += sum;
       }
   }
 
   const SummationOrder &order;
-  ArrayRef<float> scales;
   int64_t n, tapBlocks;
   std::vector<int64_t> sums;
 };
@@ -157,17 +135,18 @@ AccumulatorBounds::prove(const SummationOrder &order) {
   auto assumeLargest = [&] {
     return choose(order, [&](int64_t length) { return 127 * steps(length); });
   };
-  std::optional<QuantizedWeight> weight = matchQuantizedWeight(order.weight);
-  if (!weight || static_cast<int64_t>(weight->scales.size()) != n ||
+  std::optional<ef::WeightFormat> format =
+      ef::getWeightFormat(order.weight.getType());
+  if (!format || static_cast<int64_t>(format->scales.size()) != n ||
       !isDense(order.source))
     return assumeLargest();
-  llvm::Expected<ef::HostTensor> floats = store.evaluate(weight->floats);
-  if (!floats) {
-    llvm::consumeError(floats.takeError());
+  llvm::Expected<ef::HostTensor> weight = store.evaluate(order.weight);
+  if (!weight) {
+    llvm::consumeError(weight.takeError());
     return assumeLargest();
   }
-  Magnitudes magnitudes(order, *weight);
-  magnitudes.add(floats->getBytes().data());
+  Magnitudes magnitudes(order);
+  magnitudes.add(reinterpret_cast<const int8_t *>(weight->getBytes().data()));
   return choose(order, [&](int64_t length) {
     return largestChunk(magnitudes, blocks, n, length);
   });
