@@ -140,13 +140,17 @@ AccumulatorBounds::prove(const SummationOrder &order) {
   if (!format || static_cast<int64_t>(format->scales.size()) != n ||
       !isDense(order.source))
     return assumeLargest();
-  llvm::Expected<ef::HostTensor> weight = store.evaluate(order.weight);
-  if (!weight) {
-    llvm::consumeError(weight.takeError());
-    return assumeLargest();
+  if (known != order.weight) {
+    llvm::Expected<ef::HostTensor> weight = store.evaluate(order.weight);
+    if (!weight) {
+      llvm::consumeError(weight.takeError());
+      return assumeLargest();
+    }
+    known = order.weight;
+    integers = *weight;
   }
   Magnitudes magnitudes(order);
-  magnitudes.add(reinterpret_cast<const int8_t *>(weight->getBytes().data()));
+  magnitudes.add(reinterpret_cast<const int8_t *>(integers.getBytes().data()));
   return choose(order, [&](int64_t length) {
     return largestChunk(magnitudes, blocks, n, length);
   });

@@ -49,6 +49,10 @@ public:
 
 private:
   ef::WeightStore store;
+  /// The last weight and its integers: a kernel that looks for the largest
+  /// block that fits asks several times.
+  mlir::Value known;
+  ef::HostTensor integers;
 };
 
 /// What `launch` says of it, to people and in its key; a block has `steps`
