@@ -49,8 +49,12 @@ class Table:
         low, high = float(value.min()), float(value.max())
         if not (math.isfinite(low) and math.isfinite(high)):
             raise UserError(f"tensor '{tensor}' has values that are not finite: the model overflows on this sample")
-        known = self.ranges.get(tensor, (low, high))
-        self.ranges[tensor] = (min(known[0], low), max(known[1], high))
+        self.merge(Table({tensor: (low, high)}))
+
+    def merge(self, other: Table) -> None:
+        for tensor, (low, high) in other.ranges.items():
+            known = self.ranges.get(tensor, (low, high))
+            self.ranges[tensor] = (min(known[0], low), max(known[1], high))
 
     def as_text(self) -> str:
         lines = ["# edgefusion calibration 1", *(f"# {comment}" for comment in self.comments), "tensor\tminimum\tmaximum"]
@@ -84,7 +88,7 @@ class Plan:
         return Plan(content["tensors"], content["elements"], content["scores"])
 
     def wanted(self) -> set[tuple[str, int]]:
-        """(tensor, number of elements): a kernel's partial results carry the tensor's name too, with other sizes."""
+        """(tensor, number of elements): a kernel's partial results carry the tensor's name too, mostly with other sizes."""
         return set(zip(self.tensors, self.elements, strict=True))
 
     def operands(self) -> set[str]:
@@ -135,17 +139,22 @@ def measure(session: Session, plan: Plan, samples: Iterable[Sample], count: int,
         if progress:
             progress(done, count)
         kept: dict[str, np.ndarray] = {}
+        seen: dict[str, Table] = {}
 
-        def observe(tensor: str, node: str, op: str, value: np.ndarray, kept: dict[str, np.ndarray] = kept) -> None:
+        def observe(tensor: str, node: str, op: str, value: np.ndarray, kept: dict = kept, seen: dict[str, Table] = seen) -> None:
             if (tensor, value.size) not in wanted:
                 return
-            table.add(tensor, value)
+            # The last launch of a kernel gives its result; earlier ones may give parts of the same size.
+            seen[tensor] = Table()
+            seen[tensor].add(tensor, value)
             if tensor in operands:
                 kept[tensor] = value.copy()
 
         for name, value in sample.items():
             observe(name, "", "input", value)
         session.run_observed(sample, observe)
+        for own in seen.values():
+            table.merge(own)
         for scores in plan.scores:
             query, key = (_shown(kept[scores[side]["tensor"]], scores[side]) for side in ("query", "key"))
             add_scores(table, scores, query, key)

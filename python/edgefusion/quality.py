@@ -88,8 +88,9 @@ def _compare_tensors(exact: Session, quantized: Session, sample: calibrate.Sampl
 
     def compare(tensor: str, node: str, op: str, value: np.ndarray) -> None:
         known = expected.get(tensor)
-        if known is None or known.size != value.size or tensor in checks:
+        if known is None or known.size != value.size:
             return
+        # A kernel's last launch with the tensor's name gives the tensor.
         checks[tensor] = TensorQuality(tensor, node, op, accuracy.sqnr_db(known, _as_real(value, known)))
 
     exact.run_observed(sample, keep)

@@ -311,6 +311,15 @@ struct Emitter {
     return result;
   }
 
+  /// The quant.dcast of an operand of @main that `value` is, or null. Reshaped,
+  /// it is read as the reshaped operand, which broadcasts by its new shape.
+  Operation *findOperandCast(Value value) {
+    Operation *op = value.getDefiningOp();
+    bool isCast = op && isQuantizationCast(op) &&
+                  llvm::is_contained(outerOperands, op->getOperand(0));
+    return isCast ? op : nullptr;
+  }
+
   Value compute(Value value, const Place &place, bool gate) {
     Operation *op = value.getDefiningOp();
     if (op && op == view.anchor)
@@ -324,6 +333,11 @@ struct Emitter {
     if (auto reshape = dyn_cast<ef::ReshapeOp>(op)) {
       if (llvm::is_contained(outerOperands, reshape.getInput()))
         return read(reshape.getInput(), shapeOf(value), place);
+      if (Operation *cast = findOperandCast(reshape.getInput()))
+        return emitScalarOp(b, cast,
+                            {read(cast->getOperand(0), shapeOf(value), place),
+                             castFactor(cast)},
+                            exact);
       return evaluate(reshape.getInput(),
                       reshaped(place, shapeOf(reshape.getInput())), gate);
     }

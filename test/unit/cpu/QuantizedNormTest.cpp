@@ -38,6 +38,32 @@ TEST(QuantizedNorm, GroupNorm) {
   expectEqualBits(model, 1);
 }
 
+/// y = norm * scale + shift with both from tensors of another shape, as a
+/// network that is conditioned on a vector has them.
+static void addConditionedNorm(QuantizedModel &model) {
+  Shape shape = {1, 12, 10, 32};
+  Kernel kernel(model);
+  Operand value = kernel.operation(
+      "ef.group_norm",
+      {model.input(shape), model.constant({32}), model.constant({32})},
+      "{epsilon = 1.0e-05 : f64, groups = 8 : i64, layout = #ef<layout "
+      "channels_last>}",
+      shape, "f32");
+  for (const char *kind : {"mul", "add"}) {
+    Operand factor = kernel.dequantize(model.input({1, 32, 1, 1}));
+    factor = kernel.operation("ef.reshape", {factor}, "", {32}, "f32");
+    value = kernel.binary(kind, value, factor, shape);
+  }
+  value = kernel.unary("silu", value);
+  kernel.yield(kernel.quantize(value, model.quantizedElement()));
+}
+
+TEST(QuantizedNorm, ReshapedOperandsBroadcast) {
+  QuantizedModel model(3);
+  addConditionedNorm(model);
+  expectEqualBits(model, 3);
+}
+
 static void addLayerNorm(QuantizedModel &model, const Shape &shape, size_t axis,
                          bool rms) {
   Kernel kernel(model);
