@@ -217,7 +217,7 @@ void MemoryPass::addGeometry(const Access &access, Fingerprint &print) const {
   print.add(access.rowBytes);
   for (uint64_t extent : access.extents)
     print.add(extent);
-  if (access.slot < 0 || access.slot == 1)
+  if (access.slot < 0)
     return;
   print.add(access.base);
   for (int64_t stride : access.strides)

@@ -44,12 +44,12 @@ Status verifyProgram(const Program &program, const Machine &machine);
 Status checkTimeline(const Program &program, const Timeline &timeline);
 
 /// For each command, by sequence, a fingerprint of what it reads: which command
-/// wrote each byte (scratchpad, workspace), or from where in which tensor, with
-/// commands taken in the order of `order[sequence]`, or of `sequence` if that
-/// is empty. Addresses in scratchpad and workspace do not enter. A program
-/// whose buffers are all apart (each at an address of its own, a multiple of
-/// kDramGranule), in the order in which its commands were meant, gives what any
-/// schedule and allocation of it must give: Program::flow.
+/// wrote which of its bytes there (scratchpad, workspace), and from where in
+/// which tensor, with commands taken in the order of `order[sequence]`, or of
+/// `sequence` if that is empty. Addresses in the scratchpad do not enter. A
+/// program whose buffers are all apart (each at an address of its own, a
+/// multiple of kDramGranule), in the order in which its commands were meant,
+/// gives what any schedule and allocation of it must give: Program::flow.
 std::vector<uint32_t> dataFlowOf(const Program &program,
                                  std::span<const uint32_t> order = {});
 

@@ -94,11 +94,17 @@ GroupCost::collectBuffers(const Group &group) const {
     int64_t work = workPositions(graph, layer);
     int64_t tile = std::min(group.tilePositions, work);
     auto read = [&](const Operand &operand) {
-      if (!isRows(operand))
+      if (operand.tensor < 0)
         return;
       const Tensor &tensor = graph.tensors[operand.tensor];
-      // Keys and values of a part of an attention stream; see streamBytes().
-      int64_t positions = positionsRead(graph, layer, tensor, tile);
+      // Keys and values stream (see streamBytes()), unless the group has just
+      // computed them.
+      bool isKept = operand.use == OperandUse::Whole &&
+                    tensor.producer >= first && tensor.producer < last;
+      if (!isRows(operand) && !isKept)
+        return;
+      int64_t positions =
+          isKept ? tensor.positions : positionsRead(graph, layer, tensor, tile);
       touch(operand.tensor, index, positions, false);
     };
     llvm::for_each(layer.inputs, read);

@@ -101,12 +101,14 @@ void Scheduler::collect() {
   }
 }
 
-/// Bytes [begin, end) of a slot that a transfer may touch.
+/// Bytes [begin, end) of a slot that a transfer may touch, in whole granules:
+/// what conflicts by Command.h's rule stays in order.
 static std::pair<int64_t, int64_t> dramRange(const efrt::npu::DmaCommand &dma) {
   int64_t begin = dma.offset, end = begin + dma.elementBytes;
   for (size_t i = 0; i < dma.extents.size(); ++i)
     end += (int64_t(dma.extents[i]) - 1) * dma.dramStrides[i];
-  return {begin, end};
+  constexpr int64_t granule = efrt::npu::kDramGranule;
+  return {begin / granule * granule, (end + granule - 1) / granule * granule};
 }
 
 /// A load must stay behind stores to what it reads.
