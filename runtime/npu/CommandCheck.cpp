@@ -176,12 +176,14 @@ void CommandChecker::apart(const View &result, const char *resultName,
   for (size_t i = 0; i < 3; ++i)
     if (result.extents[i] > 1 && (row == 0 || result.strides[i] < row))
       row = result.strides[i];
-  bool isSideBySide = row > 0;
+  if (row <= 0)
+    return require(false, resultName, " lies on ", name);
+  bool isSideBySide = true;
   for (const View *view : {&result, &operand})
     for (size_t i = 0; i < 3; ++i)
       isSideBySide &= view->extents[i] == 1 || view->strides[i] % row == 0;
   auto columns = [&](const View &view) {
-    Wide begin = Wide(view.address) % (row > 0 ? row : 1);
+    Wide begin = Wide(view.address) % row;
     return std::pair(
         begin, begin + Wide(view.strides[3]) * (Wide(view.extents[3]) - 1) +
                    Wide(sizeOf(view.dtype)));

@@ -190,7 +190,8 @@ DmaCommand Decoder::dma(WordReader &reader) {
                   (scratchMask >> i & 1) == (dma.scratchStrides[i] != 0) &&
                   (dma.extents[i] != 1 ||
                    (dma.dramStrides[i] == 0 && dma.scratchStrides[i] == 0));
-    reader.require(isUsed && std::abs(dma.dramStrides[i]) < kMaxStride,
+    reader.require(isUsed && dma.dramStrides[i] > -kMaxStride &&
+                       dma.dramStrides[i] < kMaxStride,
                    "stores a stride that has no use or is too large");
   }
   if (word & kDmaDramDense)

@@ -241,6 +241,38 @@ TEST(Verifier, FindsWrongOperands) {
       HasSubstr("an operand has 19 elements where the result has 20"));
 }
 
+TEST(Verifier, FindsRowsThatLieOnEachOther) {
+  for (uint32_t rows : {1u, 4u}) {
+    Program program;
+    program.slotBytes = {0, 0};
+    program.scratchpadBytes = 4096;
+    Command command;
+    VectorCommand vector;
+    vector.program.operands = {denseView(32, DType::I16, {1, 1, rows, 64})};
+    vector.program.code = {{Opcode::Load, 0, 0, 0, 0}};
+    vector.program.result = denseView(0, DType::I16, {1, 1, rows, 64});
+    command.body = vector;
+    EXPECT_EQ(checkCommand(command, Queue::Vector0, program, testMachine()),
+              "its result lies on an operand");
+  }
+}
+
+/// Commands that make no sense are refused, whatever is wrong with them.
+TEST(Verifier, RefusesRandomCommands) {
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    std::mt19937 generator(seed);
+    Program program = randomProgram(generator);
+    if (seed % 2) // Few ranges are outside of that.
+      program.scratchpadBytes = UINT32_MAX;
+    for (size_t queue = 0; queue < kNumQueues; ++queue)
+      for (const Command &command : program.queues[queue])
+        checkCommand(command, static_cast<Queue>(queue), program,
+                     testMachine());
+    EXPECT_NE(problemOf(program), "");
+  }
+}
+
 TEST(Verifier, FindsWrongEngines) {
   Program program = matmulProgram();
   Machine machine = testMachine();
