@@ -11,11 +11,14 @@ using efrt::npu::Machine;
 
 /// Chunks are multiples of this many output channels where memory allows.
 static constexpr int64_t kChunkGranule = 32, kSmallestChunk = 8;
+/// Queries at a time that keep the engines busy.
+static constexpr int64_t kWantedQueries = 64;
 /// Weights up to this size are not worth more than two chunks.
 static constexpr int64_t kSmallWeights = 256 << 10;
 
 int64_t efc::npu::planningBudget(const Machine &machine) {
-  return static_cast<int64_t>(machine.scratchpadBytes) / 16 * 15 - (16 << 10);
+  int64_t bytes = machine.scratchpadBytes;
+  return std::max<int64_t>(bytes / 8 * 7 - (16 << 10), 0);
 }
 
 bool efc::npu::hasWeights(const Layer &layer) { return layer.weights >= 0; }
@@ -152,8 +155,27 @@ int64_t GroupCost::streamBytes(const Layer &layer,
   return keys + values + scores;
 }
 
+/// Vectors of a layer: biases, factors, gamma and beta.
+static int64_t vectorBytes(const LayerGraph &graph, const Layer &layer) {
+  int64_t bytes = 0;
+  auto add = [&](const Operand &operand) {
+    if (operand.constant >= 0)
+      bytes += graph.constants[operand.constant].bytes();
+    else if (operand.tensor >= 0 && (operand.use == OperandUse::Channel ||
+                                     operand.use == OperandUse::Factors))
+      bytes += graph.tensors[operand.tensor].bytes();
+  };
+  llvm::for_each(layer.epilogue.operands, add);
+  add(layer.gamma);
+  add(layer.beta);
+  return bytes;
+}
+
+/// What stays for all tiles of the group: vectors, weights that are resident.
 int64_t GroupCost::residentBytes(const Group &group) const {
   int64_t bytes = 0;
+  for (int index = first; index < last; ++index)
+    bytes += vectorBytes(graph, graph.layers[index]);
   for (auto [index, tiling] : llvm::enumerate(group.layers)) {
     const Layer &layer = graph.layers[first + index];
     if (tiling.weightsResident && hasWeights(layer))
@@ -197,7 +219,7 @@ static bool chooseAttention(const Layer &layer, LayerTiling &tiling,
                       element;
     // Two chunks of queries in flight: tensor and vector engines alternate.
     int64_t rows = (available - 2 * streams) / (2 * rowBytes);
-    if (rows < std::min<int64_t>(positions, 64))
+    if (rows < std::min(positions, kWantedQueries))
       rows = (available - streams) / rowBytes;
     rows = std::min(rows, positions);
     if (rows > 16)
@@ -250,7 +272,14 @@ bool GroupCost::chooseChunks(Group &group, const std::vector<Buffer> &buffers,
                layer.kind == LayerKind::Context) {
       int64_t element =
           efrt::sizeOf(graph.tensors[layer.inputs.front().tensor].dtype);
-      fits &= chooseAttention(layer, tiling, positions, element, budget - live);
+      // Leave room for the next tile's loads, unless so few queries at a time
+      // remain that the engines would not be kept busy.
+      int64_t available = budget - live;
+      bool hasRoom = chooseAttention(layer, tiling, positions, element,
+                                     available - nextTile) &&
+                     tiling.chunk >= std::min(positions, kWantedQueries);
+      if (!hasRoom)
+        fits &= chooseAttention(layer, tiling, positions, element, available);
     }
     if (!fits) {
       why =

@@ -9,7 +9,7 @@
 namespace efc::npu {
 
 /// Bytes of the scratchpad that a group may plan with: the rest covers
-/// alignment, the vectors of the epilogues and fragmentation.
+/// alignment and fragmentation.
 int64_t planningBudget(const efrt::npu::Machine &machine);
 
 /// Positions that a layer's tiles cut: of its result, of the input for
