@@ -164,14 +164,7 @@ Error LayerBuilder::addTranspose(const Kernel &kernel) {
     views[transpose.getResult()] = viewOf(value);
     return Error::success();
   }
-  Expected<Tensor> result = makeResult(kernel, extents);
-  if (!result)
-    return result.takeError();
-  int tensor = addTensor(std::move(*result));
-  layer.results = {tensor};
-  addLayer(std::move(layer));
-  views[transpose.getResult()] = {tensor, 0, extents};
-  return Error::success();
+  return addResultLayer(kernel, std::move(layer), extents);
 }
 
 /// Whether index i of dimension `dim` is a copy of index i / factor.
@@ -211,14 +204,7 @@ Error LayerBuilder::addResize(const Kernel &kernel) {
   layer.factorY = to[1] / from[1];
   layer.factorX = to[2] / from[2];
   Extents extents = {to[1] * to[2], to[3]};
-  Expected<Tensor> result = makeResult(kernel, extents);
-  if (!result)
-    return result.takeError();
-  int tensor = addTensor(std::move(*result));
-  layer.results = {tensor};
-  addLayer(std::move(layer));
-  views[resize.getResult()] = {tensor, 0, extents};
-  return Error::success();
+  return addResultLayer(kernel, std::move(layer), extents);
 }
 
 Error LayerBuilder::addConcat(const Kernel &kernel, Operation *op) {
@@ -243,14 +229,7 @@ Error LayerBuilder::addConcat(const Kernel &kernel, Operation *op) {
     layer.inputs.emplace_back().tensor = *tensor;
   }
   Extents extents = {positions, shape.back()};
-  Expected<Tensor> result = makeResult(kernel, extents);
-  if (!result)
-    return result.takeError();
-  int tensor = addTensor(std::move(*result));
-  layer.results = {tensor};
-  addLayer(std::move(layer));
-  views[kernel.root->getResult(0)] = {tensor, 0, extents};
-  return Error::success();
+  return addResultLayer(kernel, std::move(layer), extents);
 }
 
 Error LayerBuilder::addElementwise(const Kernel &kernel) {

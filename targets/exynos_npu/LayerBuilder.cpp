@@ -117,13 +117,8 @@ void LayerBuilder::addLayer(Layer layer) {
   graph.layers.push_back(std::move(layer));
 }
 
-Error LayerBuilder::addKernelLayer(const Kernel &kernel, Layer layer,
-                                   EpilogueBuilder &epilogue, Extents extents) {
-  bool hasAnchor = layer.kind != LayerKind::Elementwise;
-  Expected<Epilogue> code = epilogue.finish(hasAnchor);
-  if (!code)
-    return code.takeError();
-  layer.epilogue = std::move(*code);
+Error LayerBuilder::addResultLayer(const Kernel &kernel, Layer layer,
+                                   Extents extents) {
   Expected<Tensor> result = makeResult(kernel, extents);
   if (!result)
     return result.takeError();
@@ -132,6 +127,16 @@ Error LayerBuilder::addKernelLayer(const Kernel &kernel, Layer layer,
   addLayer(std::move(layer));
   views[kernel.root->getResult(0)] = {tensor, 0, extents};
   return Error::success();
+}
+
+Error LayerBuilder::addKernelLayer(const Kernel &kernel, Layer layer,
+                                   EpilogueBuilder &epilogue, Extents extents) {
+  bool hasAnchor = layer.kind != LayerKind::Elementwise;
+  Expected<Epilogue> code = epilogue.finish(hasAnchor);
+  if (!code)
+    return code.takeError();
+  layer.epilogue = std::move(*code);
+  return addResultLayer(kernel, std::move(layer), extents);
 }
 
 /// A copy of some channels as a tensor of their own.

@@ -79,7 +79,10 @@ private:
   int copySlice(const View &view, mlir::Operation *op);
   int copyReshaped(int tensor, Extents extents);
   llvm::Expected<int> imageOf(mlir::Value value, mlir::Value use);
-  /// Finishes a layer whose result is the kernel's.
+  /// Adds a layer whose result is the kernel's.
+  llvm::Error addResultLayer(const Kernel &kernel, Layer layer,
+                             Extents extents);
+  /// As addResultLayer, with the kernel's epilogue.
   llvm::Error addKernelLayer(const Kernel &kernel, Layer layer,
                              EpilogueBuilder &epilogue, Extents extents);
 
