@@ -34,49 +34,22 @@ using namespace mlir;
 using namespace efc;
 using namespace efc::cpu;
 
-static constexpr int64_t kChunk = 2 * kRowGranule;
 static constexpr int64_t kMaxChannelBlock = 320;
 static constexpr int64_t kMaxFilterBlock = 80;
-static constexpr int64_t kMinGroupPanels = 5;
-static constexpr int64_t kWantedItems = 24;
-/// Groups are made of pairs of panels: registers of some variants take both.
-static constexpr int64_t kGroupGranule = 2;
 /// Elements between the lines of V and of M beyond their size, so that 36
 /// streams do not fall into one set of the cache.
 static constexpr int64_t kSkew = 16;
 
-static int64_t evenBlock(int64_t size, int64_t most) {
-  return llvm::alignTo(llvm::divideCeil(size, llvm::divideCeil(size, most)),
-                       16);
-}
-
 namespace {
-struct Blocking {
-  int64_t tilesY, tilesX, tiles;
-  int64_t chunks, lastTiles,
-      maxTiles; ///< All chunks but the last have kChunk tiles.
-  int64_t groupPanels, groups;
+struct Blocking : WinogradItems {
   int64_t channelBlock, filterBlock;
   int64_t stepPanels; ///< Panels that the microkernel takes at once.
   bool splitsChannels;
 
-  Blocking(const Conv2d &conv, const CpuVariant &variant) {
-    tilesY = llvm::divideCeil(conv.outH, kWinogradOutput);
-    tilesX = llvm::divideCeil(conv.outW, kWinogradOutput);
-    tiles = conv.n * tilesY * tilesX;
-    chunks = std::max<int64_t>(1, (tiles + kChunk / 2 - 1) / kChunk);
-    lastTiles = tiles - (chunks - 1) * kChunk;
-    maxTiles = chunks > 1 ? std::max(lastTiles, kChunk) : lastTiles;
-    int64_t panels = llvm::divideCeil(conv.m, kPanelColumns);
-    groups = 1;
-    while (chunks * groups < kWantedItems &&
-           panels / (groups + 1) >= kMinGroupPanels)
-      ++groups;
-    groupPanels =
-        llvm::alignTo(llvm::divideCeil(panels, groups), kGroupGranule);
-    groups = llvm::divideCeil(panels, groupPanels);
-    channelBlock = evenBlock(conv.c, kMaxChannelBlock);
-    filterBlock = evenBlock(channelBlock, kMaxFilterBlock);
+  Blocking(const Conv2d &conv, const CpuVariant &variant)
+      : WinogradItems(conv, kWinogradOutput) {
+    channelBlock = getEvenBlock(conv.c, kMaxChannelBlock);
+    filterBlock = getEvenBlock(channelBlock, kMaxFilterBlock);
     stepPanels = std::max<int64_t>(1, int64_t(variant.tileVectors) *
                                           variant.lanes / kPanelColumns);
     splitsChannels = channelBlock < conv.c;
@@ -116,7 +89,6 @@ struct WinogradEmitter {
   int64_t lanes = std::min<int64_t>(b.variant.lanes, kPanelColumns);
 
   Type inputStored() { return getStorageType(inputElement); }
-  int64_t panels() const { return llvm::divideCeil(conv.m, kPanelColumns); }
   VectorType vectorOf(Type element) {
     return VectorType::get({lanes}, element);
   }
@@ -191,7 +163,8 @@ struct WinogradEmitter {
       SmallVector<Value> taps;
       for (int64_t tap = 0; tap < kWinogradFilter * kWinogradFilter; ++tap) {
         Value place = b.offsetPointer(
-            from, b.add(b.index(tap * panels() * conv.c * kPanelColumns), i),
+            from,
+            b.add(b.index(tap * blocking.panels * conv.c * kPanelColumns), i),
             stored);
         taps.push_back(
             toCompute(b, b.load(place, vectorOf(stored)), filterElement));
@@ -287,7 +260,7 @@ struct WinogradEmitter {
     emitInput(firstTile, tiles, channel, channels);
     b.loop(b.index(0), numPanels, blocking.stepPanels, [&](Value panel) {
       Value inStep =
-          panels() % blocking.stepPanels
+          blocking.panels % blocking.stepPanels
               ? b.min(b.index(blocking.stepPanels), b.sub(numPanels, panel))
               : b.index(blocking.stepPanels);
       Value products = stepProducts(b.divFloor(panel, blocking.stepPanels));
@@ -309,17 +282,7 @@ struct WinogradEmitter {
   }
 
   void emitItem(Value item) {
-    Value chunk = b.mod(item, blocking.chunks),
-          group = b.divFloor(item, blocking.chunks);
-    Value firstTile = b.mul(chunk, kChunk), tiles = b.index(blocking.lastTiles);
-    if (blocking.chunks > 1 && blocking.lastTiles != kChunk) {
-      Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, chunk,
-                                           b.index(blocking.chunks - 1));
-      tiles = arith::SelectOp::create(b, isLast, tiles, b.index(kChunk));
-    }
-    Value firstPanel = b.mul(group, blocking.groupPanels);
-    Value numPanels = b.min(b.index(blocking.groupPanels),
-                            b.sub(b.index(panels()), firstPanel));
+    auto [firstTile, tiles, firstPanel, numPanels] = blocking.locate(b, item);
     b.loop(0, conv.c, blocking.channelBlock, [&](Value channel) {
       Value channels = conv.c % blocking.channelBlock
                            ? b.min(b.index(blocking.channelBlock),
@@ -350,7 +313,7 @@ bool efc::cpu::isWinogradFaster(const Conv2d &conv) {
     return false;
   // Nothing that differs between variants may enter: all share the launches.
   Blocking blocking(conv, CpuVariant());
-  double tiles = std::min<double>(blocking.tiles, kChunk),
+  double tiles = std::min<double>(blocking.tiles, WinogradItems::kChunk),
          columns =
              std::min<int64_t>(blocking.groupPanels * kPanelColumns, conv.m);
   double winograd =

@@ -32,6 +32,7 @@
 #include "targets/cpu/kernels/Microkernel.h"
 #include "targets/cpu/kernels/QuantizedOperands.h"
 #include "targets/cpu/kernels/WinogradTiles.h"
+#include "targets/cpu/kernels/WinogradTransform.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -41,22 +42,13 @@ using namespace efc::cpu;
 
 static constexpr int64_t kOutput = 2, kInput = 4, kFilter = 3, kProducts = 16,
                          kResults = 4;
-static constexpr int64_t kChunk = 2 * kRowGranule;
 static constexpr int64_t kMaxChannelBlock = 320;
 static constexpr int64_t kMaxFilterBlock = 160;
-static constexpr int64_t kMinGroupPanels = 5;
-static constexpr int64_t kWantedItems = 24;
-static constexpr int64_t kGroupGranule = 2;
 /// Elements of int16 that the transforms of input and filter take at once.
 static constexpr int64_t kTransformLanes = 16;
 /// Elements between the lines of V and of M beyond their size, so that 16
 /// streams do not fall into one set of the cache.
 static constexpr int64_t kSkew = 32;
-
-static int64_t evenBlock(int64_t size, int64_t most) {
-  return llvm::alignTo(llvm::divideCeil(size, llvm::divideCeil(size, most)),
-                       16);
-}
 
 //===----------------------------------------------------------------------===//
 // Transforms of one line (Lavin and Gray, 2015)
@@ -89,17 +81,9 @@ static SmallVector<Value>
 transform(KernelBuilder &b, ArrayRef<Value> matrix, int64_t size,
           int64_t resultSize,
           SmallVector<Value> (*line)(KernelBuilder &, ArrayRef<Value>)) {
-  SmallVector<Value> half(resultSize * size), result;
-  for (int64_t column = 0; column < size; ++column) {
-    SmallVector<Value> values;
-    for (int64_t row = 0; row < size; ++row)
-      values.push_back(matrix[row * size + column]);
-    for (auto [row, value] : llvm::enumerate(line(b, values)))
-      half[row * size + column] = value;
-  }
-  for (int64_t row = 0; row < resultSize; ++row)
-    result.append(line(b, ArrayRef(half).slice(row * size, size)));
-  return result;
+  return transformSquare(matrix, size, resultSize, [&](ArrayRef<Value> values) {
+    return line(b, values);
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -107,41 +91,16 @@ transform(KernelBuilder &b, ArrayRef<Value> matrix, int64_t size,
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// The items of a launch: the same for every variant and every weight.
-struct Items {
-  int64_t tilesY, tilesX, tiles;
-  int64_t chunks, lastTiles,
-      maxTiles; ///< All chunks but the last have kChunk tiles.
-  int64_t panels, groupPanels, groups;
-
-  explicit Items(const Conv2d &conv) {
-    tilesY = llvm::divideCeil(conv.outH, kOutput);
-    tilesX = llvm::divideCeil(conv.outW, kOutput);
-    tiles = conv.n * tilesY * tilesX;
-    chunks = std::max<int64_t>(1, (tiles + kChunk / 2 - 1) / kChunk);
-    lastTiles = tiles - (chunks - 1) * kChunk;
-    maxTiles = chunks > 1 ? std::max(lastTiles, kChunk) : lastTiles;
-    panels = llvm::divideCeil(conv.m, kPanelColumns);
-    groups = 1;
-    while (chunks * groups < kWantedItems &&
-           panels / (groups + 1) >= kMinGroupPanels)
-      ++groups;
-    groupPanels =
-        llvm::alignTo(llvm::divideCeil(panels, groups), kGroupGranule);
-    groups = llvm::divideCeil(panels, groupPanels);
-  }
-};
-
 /// How one item computes.
-struct Blocking : Items {
+struct Blocking : WinogradItems {
   int64_t channelBlock, filterBlock;
   int64_t stepPanels; ///< Panels that the microkernel takes at once.
   bool splitsChannels;
   bool isWide = false; ///< Y is binary64.
 
   Blocking(const Conv2d &conv, const CpuVariant &variant, int64_t block)
-      : Items(conv), channelBlock(block),
-        filterBlock(evenBlock(block, kMaxFilterBlock)),
+      : WinogradItems(conv, kOutput), channelBlock(block),
+        filterBlock(getEvenBlock(block, kMaxFilterBlock)),
         stepPanels(std::max<int64_t>(1, int64_t(variant.tileVectors) *
                                             variant.lanes / kPanelColumns)),
         splitsChannels(block < conv.c) {}
@@ -377,17 +336,7 @@ struct Emitter {
   }
 
   void emitItem(Value item) {
-    Value chunk = b.mod(item, blocking.chunks),
-          group = b.divFloor(item, blocking.chunks);
-    Value firstTile = b.mul(chunk, kChunk), tiles = b.index(blocking.lastTiles);
-    if (blocking.chunks > 1 && blocking.lastTiles != kChunk) {
-      Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, chunk,
-                                           b.index(blocking.chunks - 1));
-      tiles = arith::SelectOp::create(b, isLast, tiles, b.index(kChunk));
-    }
-    Value firstPanel = b.mul(group, blocking.groupPanels);
-    Value numPanels = b.min(b.index(blocking.groupPanels),
-                            b.sub(b.index(blocking.panels), firstPanel));
+    auto [firstTile, tiles, firstPanel, numPanels] = blocking.locate(b, item);
     if (blocking.splitsChannels)
       emitZeroRun(b, scratch(blocking.sumBytes()),
                   b.mul(tiles, kResults * blocking.sumColumns()), sumType);
@@ -416,7 +365,7 @@ chooseBlock(const Conv2d &conv, AccumulatorBounds &bounds) {
                        kResults};
   for (int64_t most : {kMaxChannelBlock, kMaxChannelBlock / 2,
                        kMaxChannelBlock / 4, kMaxChannelBlock / 10}) {
-    order.kBlock = evenBlock(conv.c, most);
+    order.kBlock = getEvenBlock(conv.c, most);
     if (std::optional<Accumulation> proved = bounds.prove(order))
       return std::make_pair(order.kBlock, *proved);
   }
@@ -431,8 +380,8 @@ bool efc::cpu::isIntegerWinogradFaster(const Conv2d &conv) {
       conv.h < kInput || conv.w < kInput || !isPairWeight(conv.filter) ||
       4 * getLimit(conv.input.getType()) > INT16_MAX)
     return false;
-  Items items(conv);
-  double tiles = std::min<double>(items.tiles, kChunk),
+  WinogradItems items(conv, kOutput);
+  double tiles = std::min<double>(items.tiles, WinogradItems::kChunk),
          columns = std::min<int64_t>(items.groupPanels * kPanelColumns, conv.m);
   double channels = std::min<int64_t>(conv.c, kMaxChannelBlock / 2);
   double winograd =

@@ -4,9 +4,49 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace efc::cpu;
+
+static constexpr int64_t kMinGroupPanels = 5;
+static constexpr int64_t kWantedItems = 24;
+/// Groups are made of pairs of panels: registers of some variants take both.
+static constexpr int64_t kGroupGranule = 2;
+
+int64_t efc::cpu::getEvenBlock(int64_t size, int64_t most) {
+  return llvm::alignTo(llvm::divideCeil(size, llvm::divideCeil(size, most)),
+                       16);
+}
+
+WinogradItems::WinogradItems(const Conv2d &conv, int64_t output) {
+  tilesY = llvm::divideCeil(conv.outH, output);
+  tilesX = llvm::divideCeil(conv.outW, output);
+  tiles = conv.n * tilesY * tilesX;
+  chunks = std::max<int64_t>(1, (tiles + kChunk / 2 - 1) / kChunk);
+  lastTiles = tiles - (chunks - 1) * kChunk;
+  maxTiles = chunks > 1 ? std::max(lastTiles, kChunk) : lastTiles;
+  panels = llvm::divideCeil(conv.m, kPanelColumns);
+  groups = 1;
+  while (chunks * groups < kWantedItems &&
+         panels / (groups + 1) >= kMinGroupPanels)
+    ++groups;
+  groupPanels = llvm::alignTo(llvm::divideCeil(panels, groups), kGroupGranule);
+  groups = llvm::divideCeil(panels, groupPanels);
+}
+
+WinogradItems::Item WinogradItems::locate(KernelBuilder &b, Value item) const {
+  Value chunk = b.mod(item, chunks), group = b.divFloor(item, chunks);
+  Value count = b.index(lastTiles);
+  if (chunks > 1 && lastTiles != kChunk) {
+    Value isLast = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, chunk,
+                                         b.index(chunks - 1));
+    count = arith::SelectOp::create(b, isLast, count, b.index(kChunk));
+  }
+  Value firstPanel = b.mul(group, groupPanels);
+  return {b.mul(chunk, kChunk), count, firstPanel,
+          b.min(b.index(groupPanels), b.sub(b.index(panels), firstPanel))};
+}
 
 /// low <= x <= high
 static Value isBetween(KernelBuilder &b, Value x, int64_t low, int64_t high) {

@@ -1,11 +1,35 @@
-// The tiles of a Winograd convolution: where they stand, the patches of input
-// that they read, the results that they hold.
+// The tiles of a Winograd convolution: how work items share them, where they
+// stand, the patches of input that they read, the results that they hold.
 #ifndef EFC_TARGETS_CPU_KERNELS_WINOGRADTILES_H
 #define EFC_TARGETS_CPU_KERNELS_WINOGRADTILES_H
 
 #include "targets/cpu/kernels/Conv.h"
+#include "targets/cpu/kernels/Microkernel.h"
 
 namespace efc::cpu {
+
+/// The items of a launch, the same for every variant: chunks of tiles times
+/// groups of panels.
+struct WinogradItems {
+  /// Tiles of every chunk but the last.
+  static constexpr int64_t kChunk = 2 * kRowGranule;
+
+  int64_t tilesY, tilesX, tiles;
+  int64_t chunks, lastTiles, maxTiles;
+  int64_t panels, groupPanels, groups;
+
+  /// `output`: edge of a tile of results.
+  WinogradItems(const Conv2d &conv, int64_t output);
+
+  /// What an item computes.
+  struct Item {
+    mlir::Value firstTile, tiles, firstPanel, panels;
+  };
+  Item locate(KernelBuilder &b, mlir::Value item) const;
+};
+
+/// `size` in equal blocks of at most about `most`, in multiples of 16.
+int64_t getEvenBlock(int64_t size, int64_t most);
 
 struct WinogradTiles {
   KernelBuilder &b;

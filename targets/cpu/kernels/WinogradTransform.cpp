@@ -63,23 +63,29 @@ static SmallVector<Value> outputLine(Terms t, ArrayRef<Value> m) {
           t.add(t.scaleAdd(8, differenceFar, difference), m[5])};
 }
 
-/// `line` on every column of a rows x columns matrix, then on every row of the
-/// result.
-static SmallVector<Value> transform(KernelBuilder &b, ArrayRef<Value> matrix,
-                                    int64_t size, int64_t resultSize,
-                                    Transform line) {
-  Terms terms{b};
+SmallVector<Value> efc::cpu::transformSquare(
+    ArrayRef<Value> matrix, int64_t size, int64_t resultSize,
+    llvm::function_ref<SmallVector<Value>(ArrayRef<Value>)> line) {
   SmallVector<Value> half(resultSize * size), result;
   for (int64_t column = 0; column < size; ++column) {
     SmallVector<Value> values;
     for (int64_t row = 0; row < size; ++row)
       values.push_back(matrix[row * size + column]);
-    for (auto [row, value] : llvm::enumerate(line(terms, values)))
+    for (auto [row, value] : llvm::enumerate(line(values)))
       half[row * size + column] = value;
   }
   for (int64_t row = 0; row < resultSize; ++row)
-    result.append(line(terms, ArrayRef(half).slice(row * size, size)));
+    result.append(line(ArrayRef(half).slice(row * size, size)));
   return result;
+}
+
+static SmallVector<Value> transform(KernelBuilder &b, ArrayRef<Value> matrix,
+                                    int64_t size, int64_t resultSize,
+                                    Transform line) {
+  Terms terms{b};
+  return transformSquare(matrix, size, resultSize, [&](ArrayRef<Value> values) {
+    return line(terms, values);
+  });
 }
 
 SmallVector<Value> efc::cpu::transformInput(KernelBuilder &b,

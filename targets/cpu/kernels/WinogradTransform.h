@@ -16,6 +16,15 @@ inline constexpr int64_t kWinogradOutput = 4, kWinogradInput = 6,
                          kWinogradFilter = 3;
 inline constexpr int64_t kWinogradProducts = kWinogradInput * kWinogradInput;
 
+/// A transform of lines, of `size` values to `resultSize`, on every column of a
+/// row-major square matrix, then on every row of the result: L m L^T.
+llvm::SmallVector<mlir::Value>
+transformSquare(llvm::ArrayRef<mlir::Value> matrix, int64_t size,
+                int64_t resultSize,
+                llvm::function_ref<
+                    llvm::SmallVector<mlir::Value>(llvm::ArrayRef<mlir::Value>)>
+                    line);
+
 /// Row-major 6x6 values (vectors or scalars of f32) to B^T d B, row-major.
 llvm::SmallVector<mlir::Value>
 transformInput(KernelBuilder &b, llvm::ArrayRef<mlir::Value> patch);
