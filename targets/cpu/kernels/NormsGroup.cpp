@@ -204,36 +204,43 @@ void GroupNormKernels::emitParameters(KernelBuilder &b) {
 // Result
 //===----------------------------------------------------------------------===//
 
-void GroupNormKernels::emitApply(KernelBuilder &b) {
-  KernelTensor input{b.pointer(b.input(0)), elementType};
-  KernelTensor parameters{b.pointer(b.input(1)), getComputeType(elementType)};
-  KernelTensor bias{b.pointer(b.input(2)), getElementTypeOrSelf(op.getBias())};
+void GroupNormShape::emitApplyLoops(
+    KernelBuilder &b, llvm::function_ref<void(const Place &)> body) const {
   int64_t rowsPerChannel = channelsLast ? space : space / columns();
   int64_t rowsPerItem = getRowsPerItem(columns());
   Value first = b.mul(b.begin(), rowsPerItem);
   Value last = b.min(b.mul(b.end(), rowsPerItem), b.index(getNumRows()));
-  Epilogue epilogue(view);
+  int64_t stride = channelsLast ? 1 : 0;
   b.loop(first, last, 1, [&](Value row) {
     // The row's sample, or its sample and channel.
     Value outer = b.divFloor(row, rowsPerChannel);
     Value sample = channelsLast ? outer : b.divFloor(outer, channels);
     Value fixedChannel = channelsLast ? b.index(0) : b.mod(outer, channels);
     Value base = b.add(b.mul(sample, 2 * channels), fixedChannel);
-    int64_t stride = channelsLast ? 1 : 0;
-    emitVectorLoop(
-        b, b.index(0), b.index(columns()), b.variant.lanes,
-        [&](Value column, int64_t lanes) {
-          Value channel = b.mul(column, stride);
-          Value x = input.load(b, b.add(b.mul(row, columns()), column), lanes);
-          Value mean = parameters.load(b, b.add(base, channel), lanes, stride);
-          Value factor = parameters.load(
-              b, b.add(b.add(base, channel), channels), lanes, stride);
-          Value shift =
-              bias.load(b, b.add(fixedChannel, channel), lanes, stride);
-          FloatMath m(b, x.getType());
-          Value y = m.fma(m.sub(x, mean), factor, shift);
-          epilogue.emitStore(b, 3, y, {}, row, column, lanes);
-        });
+    emitVectorLoop(b, b.index(0), b.index(columns()), b.variant.lanes,
+                   [&](Value column, int64_t lanes) {
+                     Value channel = b.mul(column, stride);
+                     body({row, column, lanes, b.add(fixedChannel, channel),
+                           b.add(base, channel), stride});
+                   });
+  });
+}
+
+void GroupNormKernels::emitApply(KernelBuilder &b) {
+  KernelTensor input{b.pointer(b.input(0)), elementType};
+  KernelTensor parameters{b.pointer(b.input(1)), getComputeType(elementType)};
+  KernelTensor bias{b.pointer(b.input(2)), getElementTypeOrSelf(op.getBias())};
+  Epilogue epilogue(view);
+  emitApplyLoops(b, [&](const Place &place) {
+    auto [row, column, lanes, channel, parameter, stride] = place;
+    Value x = input.load(b, b.add(b.mul(row, columns()), column), lanes);
+    Value mean = parameters.load(b, parameter, lanes, stride);
+    Value factor =
+        parameters.load(b, b.add(parameter, channels), lanes, stride);
+    Value shift = bias.load(b, channel, lanes, stride);
+    FloatMath m(b, x.getType());
+    Value y = m.fma(m.sub(x, mean), factor, shift);
+    epilogue.emitStore(b, 3, y, {}, row, column, lanes);
   });
 }
 

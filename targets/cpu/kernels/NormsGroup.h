@@ -24,6 +24,18 @@ struct GroupNormShape {
     return channelsLast ? batch * space
                         : batch * channels * (space / columns());
   }
+
+  /// Some columns of a row, and where what belongs to their channels stands.
+  struct Place {
+    mlir::Value row, column;
+    int64_t lanes;
+    mlir::Value channel;   ///< Of the first lane.
+    mlir::Value parameter; ///< In [batch, 2, channels], its first half.
+    int64_t stride;        ///< Between the lanes' channels: 1 or 0.
+  };
+  /// The loops of the launch that applies the norm to this call's rows.
+  void emitApplyLoops(KernelBuilder &b,
+                      llvm::function_ref<void(const Place &)> body) const;
 };
 
 Lowered lowerQuantizedGroupNorm(const KernelView &, mlir::OpBuilder &main,

@@ -184,34 +184,18 @@ void QuantizedGroupNorm::emitParameters(KernelBuilder &b) {
 //===----------------------------------------------------------------------===//
 
 void QuantizedGroupNorm::emitApply(KernelBuilder &b) {
-  Type f32 = b.getF32Type();
   Value input = b.pointer(b.input(0));
-  KernelTensor parameters{b.pointer(b.input(1)), f32};
-  int64_t rowsPerChannel = channelsLast ? space : space / columns();
-  int64_t rowsPerItem = getRowsPerItem(columns());
-  Value first = b.mul(b.begin(), rowsPerItem);
-  Value last = b.min(b.mul(b.end(), rowsPerItem), b.index(getNumRows()));
+  KernelTensor parameters{b.pointer(b.input(1)), b.getF32Type()};
   Epilogue epilogue(view);
-  b.loop(first, last, 1, [&](Value row) {
-    // The row's sample, or its sample and channel.
-    Value outer = b.divFloor(row, rowsPerChannel);
-    Value sample = channelsLast ? outer : b.divFloor(outer, channels);
-    Value fixedChannel = channelsLast ? b.index(0) : b.mod(outer, channels);
-    Value base = b.add(b.mul(sample, 2 * channels), fixedChannel);
-    int64_t stride = channelsLast ? 1 : 0;
-    emitVectorLoop(b, b.index(0), b.index(columns()), b.variant.lanes,
-                   [&](Value column, int64_t lanes) {
-                     Value offset = b.add(b.mul(row, columns()), column);
-                     Value q = loadElements(b, input, offset, i16, 1, lanes);
-                     Value place = b.add(base, b.mul(column, stride));
-                     Value a = parameters.load(b, place, lanes, stride);
-                     Value shift = parameters.load(b, b.add(place, channels),
-                                                   lanes, stride);
-                     FloatMath m(b, a.getType());
-                     epilogue.emitStore(b, 2,
-                                        m.add(emitDequantize(b, q, a), shift),
-                                        {}, row, column, lanes);
-                   });
+  emitApplyLoops(b, [&](const Place &place) {
+    auto [row, column, lanes, channel, parameter, stride] = place;
+    Value offset = b.add(b.mul(row, columns()), column);
+    Value q = loadElements(b, input, offset, i16, 1, lanes);
+    Value a = parameters.load(b, parameter, lanes, stride);
+    Value shift = parameters.load(b, b.add(parameter, channels), lanes, stride);
+    FloatMath m(b, a.getType());
+    epilogue.emitStore(b, 2, m.add(emitDequantize(b, q, a), shift), {}, row,
+                       column, lanes);
   });
 }
 
