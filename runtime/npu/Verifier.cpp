@@ -363,18 +363,23 @@ static Status checkFlow(const Program &program,
   return Status();
 }
 
-Status npu::verifyProgram(const Program &program, const Machine &machine) {
-  if (Status status = checkTables(program, machine); !status.ok())
-    return status;
+std::string npu::checkCommands(const Program &program, const Machine &machine) {
   for (size_t queue = 0; queue < kNumQueues; ++queue)
     for (uint32_t i = 0; i < program.queues[queue].size(); ++i)
       if (std::string problem =
               checkCommand(program.queues[queue][i], static_cast<Queue>(queue),
                            program, machine);
           !problem.empty())
-        return Status(StatusCode::Internal,
-                      concat(describe(program, static_cast<Queue>(queue), i),
-                             ": ", problem));
+        return concat(describe(program, static_cast<Queue>(queue), i), ": ",
+                      problem);
+  return {};
+}
+
+Status npu::verifyProgram(const Program &program, const Machine &machine) {
+  if (Status status = checkTables(program, machine); !status.ok())
+    return status;
+  if (std::string problem = checkCommands(program, machine); !problem.empty())
+    return Status(StatusCode::Internal, problem);
   Result<HappensBefore> happensBefore = computeHappensBefore(program);
   if (!happensBefore)
     return happensBefore.status();

@@ -24,7 +24,11 @@ std::string describe(const Program &program, Queue queue, uint32_t index);
 std::string checkCommand(const Command &command, Queue queue,
                          const Program &program, const Machine &machine);
 
-/// All of a program, by checkCommand() and then:
+/// checkCommand() of all commands: what is wrong with the first that it
+/// refuses, which is named, or empty.
+std::string checkCommands(const Program &program, const Machine &machine);
+
+/// All of a program, by checkCommands() and then:
 ///  - waits: every command gets to run (no deadlock);
 ///  - races: two accesses of one granule, one of them writing, are ordered by
 ///    queue order and waits;

@@ -36,22 +36,16 @@ static Status invalid(std::string_view name, std::string_view reason) {
 }
 
 /// What makes execution safe.
-static Status checkCommands(const Program &program, const Machine &machine) {
+static Status checkExecution(const Program &program, const Machine &machine) {
   if (program.scratchpadBytes > machine.scratchpadBytes)
     return Status(StatusCode::CorruptData,
                   concat("it needs ", program.scratchpadBytes,
                          " bytes of scratchpad and the machine ",
                          quote(machine.name), " has ",
                          machine.scratchpadBytes));
-  for (size_t queue = 0; queue < kNumQueues; ++queue)
-    for (uint32_t i = 0; i < program.queues[queue].size(); ++i)
-      if (std::string problem =
-              checkCommand(program.queues[queue][i], static_cast<Queue>(queue),
-                           program, machine);
-          !problem.empty())
-        return Status(StatusCode::CorruptData,
-                      concat(describe(program, static_cast<Queue>(queue), i),
-                             ": ", problem));
+  if (std::string problem = npu::checkCommands(program, machine);
+      !problem.empty())
+    return Status(StatusCode::CorruptData, problem);
   return Status();
 }
 
@@ -61,7 +55,7 @@ Status Simulator::addProgram(std::string name,
   if (!decoded)
     return Status(decoded.status().getCode(),
                   invalid(name, decoded.status().message()).message());
-  if (Status status = checkCommands(*decoded, theMachine); !status.ok())
+  if (Status status = checkExecution(*decoded, theMachine); !status.ok())
     return invalid(name, status.message());
   Timeline timeline = simulateTime(*decoded, theMachine);
   if (timeline.deadlocked)

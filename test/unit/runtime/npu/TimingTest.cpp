@@ -1,5 +1,6 @@
 // Costs of commands and the event model, against values worked out by hand.
 #include "npu/Timing.h"
+#include "TestPrograms.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,19 +11,9 @@ using ::testing::HasSubstr;
 
 /// 1 cycle = 1 ns, 16 bytes a cycle, DMA set-up 10 cycles.
 static Machine makeMachine() {
-  Machine machine;
-  machine.clockHz = 1e9;
+  Machine machine = test::testMachine();
   machine.scratchpadBytes = 1 << 20;
-  machine.gte = {2, 32, 16, 16, 0.5, 128, 100};
-  machine.ste = {2, 32, 16, 1, 0.5, 32, 10};
-  machine.vectorEngines = 4;
-  machine.vectorLanes = 32;
-  machine.vectorStartCycles = 5;
-  machine.dramBytesPerSecond = 16e9;
-  machine.dmaSetupSeconds = 10e-9;
-  machine.opCost.fill(1);
   machine.loadStoreCost = 2;
-  machine.softmaxCost = 8;
   machine.normStatsCost = 3;
   machine.layerNormCost = 6;
   return machine;
