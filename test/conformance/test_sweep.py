@@ -66,17 +66,22 @@ def reference(path: Path, cases: list[Case], double: bool = False) -> list[np.nd
     return [value.astype(np.float32) if value.dtype == np.float64 else value for value in results]
 
 
-def compiled(path: Path, cases: list[Case], threads: int = 2) -> list[np.ndarray]:
-    """The outputs of the compiled model."""
-    artifact = path.with_suffix(".efa")
-    run_tool("efc", path, "-o", artifact, "--cpu=host")
-    arguments: list[object] = [artifact, "--threads", threads, "--output-dir", path.parent / "out"]
+def run_artifact(path: Path, cases: list[Case], *options: object) -> list[np.ndarray]:
+    """The outputs of the artifact `path` for the cases' inputs."""
+    arguments: list[object] = [path, "--output-dir", path.parent / "out", *options]
     for case in cases:
         for name, value in case.inputs.items():
             np.save(path.parent / f"{name}.npy", value)
             arguments += ["--input", f"{name}={path.parent / name}.npy"]
     run_tool("efrun", *arguments)
     return [np.load(path.parent / "out" / f"{case.output}.npy") for case in cases]
+
+
+def compiled(path: Path, cases: list[Case], threads: int = 2) -> list[np.ndarray]:
+    """The outputs of the compiled model."""
+    artifact = path.with_suffix(".efa")
+    run_tool("efc", path, "-o", artifact, "--cpu=host")
+    return run_artifact(artifact, cases, "--threads", threads)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from sweep_cases import FAMILIES, Case, Generator, build_model, make_cases
-from test_sweep import SEED, reference, run_tool, sqnr_db
+from test_sweep import SEED, reference, run_artifact, run_tool, sqnr_db
 
 # Of float16 tensors: about 70 dB a rounding, less where a norm or a sum magnifies what its operands lost.
 THRESHOLD_DB = 40.0
@@ -27,13 +27,7 @@ def simulated(path: Path, cases: list[Case], *options: str) -> list[np.ndarray]:
         pytest.skip(f"no case of seed {SEED} meets the NPU's constraints")
     artifact = path.with_suffix(".efa")
     run_tool("efc", path, "-o", artifact, "--target=exynos-npu", "--quiet", *options)
-    arguments: list[object] = [artifact, "--device=exynos-npu-sim", "--output-dir", path.parent / "out"]
-    for case in cases:
-        for name, value in case.inputs.items():
-            np.save(path.parent / f"{name}.npy", value)
-            arguments += ["--input", f"{name}={path.parent / name}.npy"]
-    run_tool("efrun", *arguments)
-    return [np.load(path.parent / "out" / f"{case.output}.npy") for case in cases]
+    return run_artifact(artifact, cases, "--device=exynos-npu-sim")
 
 
 def check(cases: list[Case], expected: list[np.ndarray], values: list[np.ndarray], what: str) -> None:

@@ -114,39 +114,23 @@ def _check_npu(efc: Run, efrun: Run, quantised: Quantised, folder: Path, mlt: st
     _check_bits(quantised, output)
 
 
-def test_tiny_on_the_cpu(efc: Run, efrun: Run, tiny: Quantised, tmp_path: Path) -> None:
-    _check_cpu(efc, efrun, tiny, tmp_path)
+FULL_TIER = [pytest.param(name, marks=pytest.mark.full) for name in ("full_size", "terrain")]
 
 
-@pytest.mark.parametrize("mlt", MLT)
-@pytest.mark.parametrize("scratchpad", ("128KiB", *SCRATCHPADS))
-def test_tiny_on_the_simulated_npu(efc: Run, efrun: Run, tiny: Quantised, tmp_path: Path, mlt: str, scratchpad: str) -> None:
-    _check_npu(efc, efrun, tiny, tmp_path, mlt, scratchpad)
+@pytest.mark.parametrize("model", ["tiny", *FULL_TIER])
+def test_on_the_cpu(efc: Run, efrun: Run, request: pytest.FixtureRequest, tmp_path: Path, model: str) -> None:
+    _check_cpu(efc, efrun, request.getfixturevalue(model), tmp_path)
 
 
-@pytest.mark.full
-def test_full_size_on_the_cpu(efc: Run, efrun: Run, full_size: Quantised, tmp_path: Path) -> None:
-    _check_cpu(efc, efrun, full_size, tmp_path)
-
-
-@pytest.mark.full
 @pytest.mark.parametrize("mlt", MLT)
 @pytest.mark.parametrize("scratchpad", SCRATCHPADS)
-def test_full_size_on_the_simulated_npu(
-    efc: Run, efrun: Run, full_size: Quantised, tmp_path: Path, mlt: str, scratchpad: str
+@pytest.mark.parametrize("model", ["tiny", *FULL_TIER])
+def test_on_the_simulated_npu(
+    efc: Run, efrun: Run, request: pytest.FixtureRequest, tmp_path: Path, model: str, mlt: str, scratchpad: str
 ) -> None:
-    _check_npu(efc, efrun, full_size, tmp_path, mlt, scratchpad)
+    _check_npu(efc, efrun, request.getfixturevalue(model), tmp_path, mlt, scratchpad)
 
 
-@pytest.mark.full
-def test_terrain_on_the_cpu(efc: Run, efrun: Run, terrain: Quantised, tmp_path: Path) -> None:
-    _check_cpu(efc, efrun, terrain, tmp_path)
-
-
-@pytest.mark.full
 @pytest.mark.parametrize("mlt", MLT)
-@pytest.mark.parametrize("scratchpad", SCRATCHPADS)
-def test_terrain_on_the_simulated_npu(
-    efc: Run, efrun: Run, terrain: Quantised, tmp_path: Path, mlt: str, scratchpad: str
-) -> None:
-    _check_npu(efc, efrun, terrain, tmp_path, mlt, scratchpad)
+def test_in_a_small_scratchpad(efc: Run, efrun: Run, tiny: Quantised, tmp_path: Path, mlt: str) -> None:
+    _check_npu(efc, efrun, tiny, tmp_path, mlt, "128KiB")
