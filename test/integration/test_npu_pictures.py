@@ -16,7 +16,7 @@ MODELS = ("text_encoder", "unet", "vae_decoder")
 
 
 def _bundle(efc: Run, source: Path, folder: Path, targets: dict[str, list[str]]) -> Path:
-    """A bundle in `folder` whose models are compiled with the flags given by name; a model without flags is linked from `source`."""
+    """A bundle in `folder`: the models in `targets` compiled with the flags given there, the others linked from `source`."""
     folder.mkdir()
     shutil.copy(source / "pipeline.json", folder)
     (folder / "tokenizer").symlink_to(source / "tokenizer")
