@@ -6,39 +6,62 @@
 
 #include "mlir/IR/Builders.h"
 
+#include <map>
+
 using namespace mlir;
 using namespace efc::npu;
 
-/// Addresses repeat after this many bytes of buffers.
-static constexpr uint64_t kWindowBytes = uint64_t(1) << 30;
+namespace {
+/// Addresses without an end, of which the lowest free ones are given away.
+class AddressSpace {
+public:
+  uint64_t take(uint64_t bytes) {
+    uint64_t begin = 0;
+    for (auto [other, end] : taken) {
+      if (begin + bytes <= other)
+        break;
+      begin = end;
+    }
+    taken[begin] = begin + bytes;
+    return begin;
+  }
+  void giveBack(uint64_t begin) { taken.erase(begin); }
 
-bool EmittedCommands::placeBuffers(ProgramOp program) {
+private:
+  std::map<uint64_t, uint64_t> taken; ///< Ends by begin; apart.
+};
+} // namespace
+
+/// Addresses are used again, since the memory that it takes to record the flow
+/// goes with the highest one.
+void EmittedCommands::placeBuffers(ProgramOp program) {
   constexpr uint64_t alignment = efrt::npu::kDramGranule;
   Builder builder(program.getContext());
-  llvm::DenseMap<Value, uint64_t> placedAt;
-  uint64_t next = 0;
-  for (Operation &op : program.getBlock()) {
-    if (auto alloc = dyn_cast<AllocOp>(op)) {
-      uint64_t bytes = llvm::alignTo(alloc.getBytes(), alignment);
-      if (next % kWindowBytes + bytes > kWindowBytes)
-        next = llvm::alignTo(next, kWindowBytes);
-      placedAt[alloc.getBuffer()] = next;
-      alloc.setAddressAttr(builder.getI64IntegerAttr(next % kWindowBytes));
-      next += bytes;
-      continue;
-    }
+  llvm::DenseMap<Value, Operation *> lastUse;
+  for (Operation &op : program.getBlock())
     for (Value operand : op.getOperands())
-      if (auto placed = placedAt.find(operand);
-          placed != placedAt.end() && next - placed->second > kWindowBytes)
-        return false;
+      lastUse[operand] = &op;
+  AddressSpace addresses;
+  for (Operation &op : program.getBlock()) {
+    for (Value operand : op.getOperands())
+      if (auto alloc = operand.getDefiningOp<AllocOp>();
+          alloc && !alloc.getAddress()) {
+        uint64_t size = llvm::alignTo(alloc.getBytes(), alignment);
+        uint64_t address = addresses.take(size);
+        alloc.setAddressAttr(builder.getI64IntegerAttr(address));
+        bytes = std::max(bytes, address + size);
+      }
+    for (Value operand : op.getOperands())
+      if (auto alloc = operand.getDefiningOp<AllocOp>();
+          alloc && lastUse.lookup(operand) == &op)
+        addresses.giveBack(*alloc.getAddress());
   }
-  return true;
 }
 
 EmittedCommands::EmittedCommands(ProgramOp program) {
-  bool isPlaced = placeBuffers(program);
+  placeBuffers(program);
   for (Operation &op : program.getBlock())
-    if (auto command = dyn_cast<CommandOpInterface>(op); command && isPlaced) {
+    if (auto command = dyn_cast<CommandOpInterface>(op)) {
       indices[command] = commands.size();
       commands.push_back(toCommand(command));
     }
@@ -47,12 +70,10 @@ EmittedCommands::EmittedCommands(ProgramOp program) {
 }
 
 void EmittedCommands::setFlow(ProgramOp op) {
-  if (commands.empty())
-    return;
   efrt::npu::Program program;
   program.slotBytes.assign(op.getSlotBytes().begin(), op.getSlotBytes().end());
   program.numInputs = op.getType().getNumInputs();
-  program.scratchpadBytes = kWindowBytes;
+  program.scratchpadBytes = bytes;
   std::vector<uint32_t> order;
   for (Operation &inner : op.getBlock()) {
     auto emitted = indices.find(&inner);

@@ -8,24 +8,22 @@
 
 namespace efc::npu {
 
-/// The commands of a program as they were emitted, with every buffer at an
-/// address of its own.
+/// The commands of a program as they were emitted, with buffers at addresses
+/// that no other buffer has from their first to their last use in that order.
 class EmittedCommands {
 public:
-  /// Before the schedule. Buffers must have no addresses.
+  /// Before the schedule. Buffers must have no addresses, and have none after.
   explicit EmittedCommands(ProgramOp program);
 
   /// After it: sets the program's `flow` for its commands in their new order.
-  /// Leaves it out where buffers live too long to have addresses of their own
-  /// in 32 bits.
   void setFlow(ProgramOp program);
 
 private:
-  /// False if the addresses would meet again while a buffer is alive.
-  bool placeBuffers(ProgramOp program);
+  void placeBuffers(ProgramOp program);
 
   llvm::DenseMap<mlir::Operation *, uint32_t> indices;
   std::vector<efrt::npu::Command> commands;
+  uint64_t bytes = 0; ///< End of the highest buffer.
 };
 
 } // namespace efc::npu
