@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import edgefusion
+from edgefusion.data import cli as data_cli
 from edgefusion.errors import UserError
 
 if TYPE_CHECKING:
@@ -346,6 +347,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (_add_export, _add_calibrate, _add_compile, _add_verify, _add_quality, _add_generate, _add_bench):
         add(commands)
+    data_cli.add_commands(commands)
     return parser
 
 

@@ -1,0 +1,80 @@
+"""Where a stage's tasks run: in this process, or on Ray Data, on this machine or on a cluster.
+
+A task takes a unit of work (JSON values), writes its shard itself and returns a record (JSON values), so a task that dies with
+its worker has left nothing half-written and is simply run again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+Unit = dict[str, Any]
+Record = dict[str, Any]
+Task = Callable[[Unit], Record]
+
+# Stages pass file names and counts; pictures stay in files.
+_OBJECT_STORE_BYTES = 128 * 1024 * 1024
+
+
+class Executor(Protocol):
+    """Runs a task on every unit and yields the records as they come, in any order."""
+
+    def map(self, task: Task, units: Sequence[Unit]) -> Iterator[Record]: ...
+
+
+class LocalExecutor:
+    """One unit after the other, in this process."""
+
+    def map(self, task: Task, units: Sequence[Unit]) -> Iterator[Record]:
+        return (task(unit) for unit in units)
+
+
+@dataclasses.dataclass
+class RayExecutor:
+    """Ray Data: one task a unit; a task whose worker or node is lost runs again elsewhere.
+
+    `address` is that of a cluster ("auto", "host:6379", "ray://host:10001") whose machines share the datasets' file system;
+    without one, a Ray of `workers` processes is started here. `gpus` is what a task asks for.
+    """
+
+    workers: int = 0
+    address: str | None = None
+    gpus: float = 0
+
+    def _connect(self) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+        import ray
+
+        if ray.is_initialized():
+            return
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+        if self.address is None:
+            cores = self.workers or os.cpu_count() or 1
+            options |= {"num_cpus": cores, "object_store_memory": _OBJECT_STORE_BYTES, "include_dashboard": False}
+        ray.init(address=self.address, **options)
+
+    def map(self, task: Task, units: Sequence[Unit]) -> Iterator[Record]:
+        self._connect()
+        import ray
+
+        def run(row: dict[str, str]) -> dict[str, str]:
+            return {"record": json.dumps(task(json.loads(row["unit"])))}
+
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        rows = ray.data.from_items([{"unit": json.dumps(unit)} for unit in units], override_num_blocks=len(units))
+        resources = {"num_gpus": self.gpus} if self.gpus else {}
+        for row in rows.map(run, num_cpus=1, **resources).iter_rows():
+            yield json.loads(row["record"])
+
+
+def choose(workers: int, address: str | None, gpus: float = 0) -> Executor:
+    """The executor for a command's flags: one worker without an address needs no Ray."""
+    if address is None and workers == 1:
+        return LocalExecutor()
+    return RayExecutor(workers, address, gpus)

@@ -1,0 +1,117 @@
+"""Shards: tar files in webdataset's layout (KEY.png or KEY.jpg, KEY.json), written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from edgefusion.data.sample import Sample
+from edgefusion.errors import UserError
+
+PICTURES = {"png": "png", "jpg": "jpg", "jpeg": "jpg", "webp": "webp"}
+SUMMARY = "summary.json"
+
+
+def shard_path(dataset: Path, index: int) -> Path:
+    return dataset / f"shard-{index:05d}.tar"
+
+
+def shard_paths(dataset: Path) -> list[Path]:
+    """The shards of a dataset that is complete, in order; a UserError if the folder is none."""
+    if not (dataset / SUMMARY).is_file():
+        reason = "its stage has not finished: run that to its end" if (dataset / ".stage").is_dir() else "it has no summary.json"
+        raise UserError(f"{dataset}: not a complete dataset ({reason if dataset.is_dir() else 'no such folder'})")
+    return sorted(dataset.glob("shard-*.tar"))
+
+
+def read_dataset(dataset: Path) -> Iterator[Sample]:
+    """All samples of a complete dataset, in order."""
+    for path in shard_paths(dataset):
+        yield from read_shard(path)
+
+
+def read_shard(path: Path) -> Iterator[Sample]:
+    """The samples of a shard that a stage has written."""
+    for key, members in grouped_members(path):
+        extension = next((name for name in members if name in PICTURES), None)
+        fields = json.loads(members["json"])
+        yield Sample(key, fields, members[extension] if extension else None, PICTURES.get(extension or "", "png"))
+
+
+def grouped_members(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """A tar file's neighbouring members with the same key, as (key, {extension: bytes}); keys end at the name's first point.
+
+    tarfile.TarError or EOFError when the file is damaged, after the samples before the damage.
+    """
+    current, members = "", {}
+    with tarfile.open(path, "r:*") as archive:
+        for member in archive:
+            if not member.isfile():
+                continue
+            folder, slash, name = member.name.rpartition("/")
+            stem, _, extension = name.partition(".")
+            key = folder + slash + stem
+            if members and key != current:
+                yield current, members
+                members = {}
+            current = key
+            stream = archive.extractfile(member)
+            members[extension.lower()] = stream.read() if stream else b""
+    if members:
+        yield current, members
+
+
+def write_shard(path: Path, samples: Iterable[Sample]) -> int:
+    """Writes the samples beside `path` and renames the file when it is whole; returns how many. No samples: no file."""
+    written = 0
+
+    def write(stream: IO[bytes]) -> None:
+        nonlocal written
+        with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
+            for sample in samples:
+                if sample.picture is not None:
+                    _add(archive, f"{sample.key}.{sample.extension}", sample.picture)
+                text = json.dumps(sample.fields, ensure_ascii=False, sort_keys=True)
+                _add(archive, f"{sample.key}.json", text.encode("utf-8"))
+                written += 1
+
+    write_whole(path, write, keep=lambda: written > 0)
+    return written
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    # Times and owners stay zero: equal samples give equal files.
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    archive.addfile(member, io.BytesIO(data))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all."""
+    write_whole(path, lambda stream: stream.write(text.encode("utf-8")))
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object], keep: Callable[[], bool] = lambda: True) -> None:
+    """Calls `write` with a new file beside `path` and renames that to `path`, unless `keep` says no; a failure leaves nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.partial")
+    try:
+        with partial.open("wb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if keep():
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes `value` as JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,1 @@
+"""Where pictures with captions come from: each module reads one kind of source for the ingest."""

@@ -1,0 +1,81 @@
+"""openclipart: PNG pictures whose titles and keywords are in the metadata (Dublin Core) of the SVG files of the same names."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgefusion.data.executor import Unit
+from edgefusion.data.sample import BadPictureError, decode
+from edgefusion.data.sources.base import Pair, chunks
+from edgefusion.data.summary import Counts
+from edgefusion.errors import UserError
+
+_DC = "{http://purl.org/dc/elements/1.1/}"
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+# Metadata may stand behind any length of drawing, but has not been seen to be long itself.
+_METADATA = re.compile(rb"<metadata\b.*?</metadata>", re.DOTALL)
+_NAMESPACE = re.compile(rb"""xmlns:(\w+)\s*=\s*("[^"]*"|'[^']*')""")
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenclipartSource:
+    """The folders of pictures and of their SVG twins, where Debian's openclipart-png and openclipart-svg put them.
+
+    `categories` are the top folders to read (all when empty); a picture that is a link to another is left out.
+    """
+
+    pictures: Path = Path("/usr/share/openclipart/png")
+    drawings: Path = Path("/usr/share/openclipart/svg")
+    categories: tuple[str, ...] = ()
+
+    def units(self, shard_size: int) -> list[Unit]:
+        if not self.pictures.is_dir():
+            raise UserError(f"{self.pictures}: no such folder; Debian has it in openclipart-png (and openclipart-svg)")
+        names = (path.relative_to(self.pictures) for path in self.pictures.rglob("*.png"))
+        chosen = sorted(str(name) for name in names if not self.categories or name.parts[0] in self.categories)
+        return [{"names": chunk} for chunk in chunks(chosen, shard_size)]
+
+    def pairs(self, unit: Unit, counts: Counts) -> Iterator[Pair]:
+        for name in unit["names"]:
+            counts.read += 1
+            key = "openclipart-" + re.sub(r"[^0-9A-Za-z]+", "-", name.removesuffix(".png"))
+            path = self.pictures / name
+            if path.is_symlink():
+                counts.drop(key, "link to another picture")
+                continue
+            title, keywords = _metadata((self.drawings / name).with_suffix(".svg"))
+            try:
+                image = decode(path.read_bytes())
+            except BadPictureError as error:
+                counts.drop(key, "corrupt picture", str(error))
+                continue
+            fields = {"source": f"openclipart/{name}", "license": "public domain", "keywords": keywords}
+            yield Pair(key, image, title, {**fields, "category": str(Path(name).parent)})
+
+
+def _metadata(path: Path) -> tuple[str, list[str]]:
+    """Title and keywords of a drawing; empty where it is missing or unreadable."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return "", []
+    found = _METADATA.search(data)
+    if not found:
+        return "", []
+    # The prefixes may be declared outside of the part that is cut out.
+    namespaces = {name: value for name, value in _NAMESPACE.findall(data)}
+    declared = b" ".join(b"xmlns:" + name + b"=" + value for name, value in namespaces.items())
+    inner = re.sub(rb"^<metadata\b[^>]*>", b"<metadata " + declared + b">", found[0])
+    try:
+        root = ElementTree.fromstring(inner)
+    except ElementTree.ParseError:
+        return "", []
+    work = root.find(".//*[@" + _RDF + "about]")
+    titles = [element.text or "" for element in (work if work is not None else root).findall(f"./{_DC}title")]
+    people = {title.text.strip().lower() for title in root.findall(f".//{_DC}creator//{_DC}title") if title.text}
+    words = [(item.text or "").strip() for item in root.findall(f".//{_DC}subject//{_RDF}li")]
+    return (titles[0].strip() if titles else ""), [word for word in words if word and word.lower() not in people]

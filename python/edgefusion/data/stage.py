@@ -1,0 +1,158 @@
+"""The frame of every stage: shards in, shards out, resumed where it stopped, every sample accounted for."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgefusion import configuration
+from edgefusion.data import shards
+from edgefusion.data.executor import Executor, LocalExecutor, Record, Unit
+from edgefusion.data.sample import Sample
+from edgefusion.data.summary import Counts, Summary
+from edgefusion.errors import UserError
+
+Progress = Callable[[str], None]
+
+
+class Stage(Protocol):
+    """A stage: `units` lists the work, a shard each, always the same for the same input; `samples` does one unit of it.
+
+    `config` is a dataclass with `output`. `samples` counts what it reads and drops; what it yields is counted as written.
+    It runs in any process and must give the same samples each time.
+    """
+
+    name: str
+    config: Any
+
+    def units(self) -> list[Unit]: ...
+
+    def samples(self, unit: Unit, counts: Counts) -> Iterator[Sample]: ...
+
+
+def input_units(datasets: list[Path]) -> list[Unit]:
+    """One unit a shard of the input datasets, with the digest of how each dataset was made."""
+    units = []
+    for dataset in datasets:
+        paths = shards.shard_paths(dataset)
+        made = hashlib.sha256((dataset / shards.SUMMARY).read_bytes()).hexdigest()[:16]
+        units += [{"shard": str(path), "made": made} for path in paths]
+    return units
+
+
+@dataclasses.dataclass
+class ShardTask:
+    """Writes the shard of one unit and its record; an error of the file system is returned, for the whole stage to end with."""
+
+    stage: Stage
+    output: Path
+
+    def __call__(self, unit: Unit) -> Record:
+        index, counts = unit["index"], Counts()
+        path = shards.shard_path(self.output, index)
+        try:
+            counts.written = shards.write_shard(path, self.stage.samples(unit["unit"], counts))
+            if not counts.balanced():
+                raise AssertionError(f"{self.stage.name}, shard {index}: counts do not add up: {counts}")
+            record = {"index": index, **counts.as_dict(), "dropped_keys": counts.dropped_keys}
+            shards.write_json(record_path(self.output, index), record)
+        except UserError as error:
+            return {"index": index, "failure": str(error)}
+        except OSError as error:
+            return {"index": index, "failure": _failure(error, path)}
+        return record
+
+
+def _failure(error: OSError, path: Path) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return (
+            f"{path}: no space left to write it; free some and run the same command again, which goes on where this one stopped"
+        )
+    return f"{error.filename or path}: {error.strerror or error}"
+
+
+def record_path(output: Path, index: int) -> Path:
+    return output / ".stage" / f"{index:05d}.json"
+
+
+def run_stage(stage: Stage, executor: Executor | None = None, progress: Progress | None = None) -> Summary:
+    """Runs what is left to do of `stage` into its output folder and returns the summary, which is also written there.
+
+    UserError when the folder holds something else, when the input is no complete dataset, or when a shard could not be written.
+    """
+    output, units = Path(stage.config.output), stage.units()
+    _claim(stage, output, units)
+    records = {index: record for index in range(len(units)) if (record := _read_record(record_path(output, index)))}
+    left = [{"index": index, "unit": unit} for index, unit in enumerate(units) if index not in records]
+    failures: list[str] = []
+    for record in (executor or LocalExecutor()).map(ShardTask(stage, output), left):
+        if "failure" in record:
+            failures.append(record["failure"])
+            break
+        records[record["index"]] = record
+        if progress:
+            progress(_progress_line(stage.name, records, len(units)))
+    if failures:
+        raise UserError(f"{stage.name} stopped after {len(records)} of {len(units)} shards: {failures[0]}")
+    counts = Counts()
+    for record in records.values():
+        counts.add(Counts.from_dict(record))
+    written = sum(record["written"] > 0 for record in records.values())
+    summary = Summary(stage.name, configuration.as_dict(stage.config), written, counts)
+    shards.write_json(output / shards.SUMMARY, summary.as_dict())
+    return summary
+
+
+def _progress_line(name: str, records: dict[int, Record], total: int) -> str:
+    read = sum(record["read"] for record in records.values())
+    written = sum(record["written"] for record in records.values())
+    return f"{name}: {len(records)} of {total} shards, {read:,} read, {written:,} written"
+
+
+def _read_record(path: Path) -> Record | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def _claim(stage: Stage, output: Path, units: list[Unit]) -> None:
+    """Marks `output` as this stage's with this configuration and input, or refuses."""
+    digest = hashlib.sha256(json.dumps(units, sort_keys=True).encode()).hexdigest()
+    identity = {"stage": stage.name, "config": configuration.as_dict(stage.config), "input": digest}
+    path = output / ".stage" / "stage.json"
+    if path.is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for part, what in (
+            ("stage", "another stage"),
+            ("config", "another configuration"),
+            ("input", "another state of its input"),
+        ):
+            if found.get(part) != identity[part]:
+                raise UserError(f"{output}: was begun with {what}; remove the folder or name another output")
+    elif output.is_dir() and any(output.iterdir()):
+        raise UserError(f"{output}: is not empty and no stage of `edgefusion data` has begun it; name another output")
+    else:
+        shards.write_json(path, identity)
+
+
+def terminal_progress(seconds: float = 10.0) -> Progress:
+    """Progress on stderr: one line that is rewritten on a terminal, else a line every so many seconds."""
+    last = 0.0
+
+    def report(line: str) -> None:
+        nonlocal last
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            print(line, file=sys.stderr, flush=True)
+
+    return report
