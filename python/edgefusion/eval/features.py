@@ -12,6 +12,7 @@ import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 
 import torch
@@ -121,6 +122,13 @@ class InceptionV3(FeatureExtractor):
         return features.mm(self.network.fc.weight.T)
 
 
+def clip_normalized(pictures: torch.Tensor, size: int) -> torch.Tensor:
+    """uint8 [N, 3, H, W] -> what CLIP's image tower takes, by the normalisation of every published CLIP."""
+    mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1) * 255
+    std = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1) * 255
+    return (resized(pictures, size) - mean) / std
+
+
 class ClipVision(FeatureExtractor):
     """The projected image embedding of a CLIP folder (or one that the hub's cache on this machine holds)."""
 
@@ -136,12 +144,9 @@ class ClipVision(FeatureExtractor):
         self.title = f"CLIP features of {Path(origin).name}"
         self.num_features = self.network.config.projection_dim
         self._size = self.network.config.image_size
-        # CLIPImageProcessor's normalisation, the same in every published CLIP.
-        self.register_buffer("mean", torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1) * 255, persistent=False)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return self.network((resized(pictures, self._size) - self.mean) / self.std).image_embeds
+        return self.network(clip_normalized(pictures, self._size)).image_embeds
 
 
 _REGISTRY: dict[str, Callable[[], FeatureExtractor]] = {
@@ -170,7 +175,7 @@ def load(name: str) -> FeatureExtractor:
     return extractor.eval().requires_grad_(False)
 
 
-@torch.inference_mode()
+@torch.no_grad()  # and not inference_mode: the scorer trains on features
 def extract(extractor: FeatureExtractor, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
     """Features [len(pictures), num_features] of uint8 pictures [3, H, W], which may differ in size."""
     chunks = []
@@ -179,3 +184,18 @@ def extract(extractor: FeatureExtractor, pictures: Sequence[torch.Tensor]) -> to
         same_size = all(picture.shape == batch[0].shape for picture in batch)
         chunks += [extractor(torch.stack(batch))] if same_size else [extractor(picture[None]) for picture in batch]
     return torch.cat(chunks) if chunks else torch.zeros(0, extractor.num_features)
+
+
+class Memo:
+    """`extract` that remembers the features of pictures it has seen: several metrics look at the same ones."""
+
+    def __init__(self, extractor: FeatureExtractor) -> None:
+        self.extractor = extractor
+        self._known: dict[bytes, torch.Tensor] = {}
+
+    def __call__(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Features [len(pictures), num_features] of uint8 pictures [3, H, W]."""
+        keys = [blake2b(bytes(picture.contiguous().numpy()) + repr(picture.shape).encode()).digest() for picture in pictures]
+        new = {key: picture for key, picture in zip(keys, pictures, strict=True) if key not in self._known}
+        self._known.update(zip(new, extract(self.extractor, list(new.values())), strict=True))
+        return torch.stack([self._known[key] for key in keys]).clone()
