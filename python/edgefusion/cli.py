@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import edgefusion
 from edgefusion.data import cli as data_cli
 from edgefusion.errors import UserError
+from edgefusion.eval import cli as eval_cli
+from edgefusion.train import cli as train_cli
 
 if TYPE_CHECKING:
     import numpy as np
@@ -348,6 +350,8 @@ def _parser() -> argparse.ArgumentParser:
     for add in (_add_export, _add_calibrate, _add_compile, _add_verify, _add_quality, _add_generate, _add_bench):
         add(commands)
     data_cli.add_commands(commands)
+    eval_cli.add_commands(commands)
+    train_cli.add_commands(commands)
     return parser
 
 

@@ -1,0 +1,62 @@
+"""`edgefusion train WHAT`: the trainings as commands."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+from pathlib import Path
+
+from edgefusion.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class _Command:
+    """A training's module and its configuration's class; modules are loaded when they are used."""
+
+    module: str
+    config: str
+    help: str
+
+
+COMMANDS = {
+    "vae": _Command("vae", "VaeConfig", "the autoencoder between pictures and latents"),
+}
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    """Adds `train` and its trainings to the command line."""
+    train = commands.add_parser("train", help="train the networks of a text-to-image pipeline")
+    trainings = train.add_subparsers(metavar="WHAT", required=True)
+    for name, command in COMMANDS.items():
+        parser = trainings.add_parser(name, help=command.help, description=f"Train {command.help}.")
+        parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration (YAML)")
+        parser.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="a key of the configuration, e.g. loop.batch_size=8"
+        )
+        parser.add_argument(
+            "--max-steps",
+            type=int,
+            default=0,
+            metavar="N",
+            help="stop, with a checkpoint, at step N of the run (default: its last)",
+        )
+        parser.add_argument(
+            "--max-minutes", type=float, default=0, metavar="N", help="stop, with a checkpoint, after N minutes (default: never)"
+        )
+        parser.add_argument(
+            "--start-over", action="store_true", help="discard the checkpoints in the output folder instead of going on from them"
+        )
+        parser.set_defaults(run=_train, command=command)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from edgefusion import configuration
+    from edgefusion.train.config import Limits
+
+    if arguments.max_steps < 0 or arguments.max_minutes < 0:
+        raise UserError("--max-steps and --max-minutes must not be negative")
+    module = importlib.import_module(f"edgefusion.train.{arguments.command.module}")
+    config = configuration.read(arguments.config, getattr(module, arguments.command.config), arguments.set)
+    module.run(config, Limits(arguments.max_steps, arguments.max_minutes), arguments.start_over)
+    return 0
