@@ -21,6 +21,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgefusion.errors import UserError
+from edgefusion.eval import DEFAULT_FEATURES
 
 
 class FeatureExtractor(nn.Module, ABC):
@@ -150,12 +151,10 @@ class ClipVision(FeatureExtractor):
 
 
 _REGISTRY: dict[str, Callable[[], FeatureExtractor]] = {
-    "efficientnet-lite0": EfficientNetLite0,
+    DEFAULT_FEATURES: EfficientNetLite0,
     "inception": InceptionV3,
     "clip": lambda: ClipVision("openai/clip-vit-large-patch14"),
 }
-
-DEFAULT = "efficientnet-lite0"
 
 
 def names() -> list[str]:

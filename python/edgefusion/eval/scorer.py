@@ -21,7 +21,7 @@ from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from edgefusion.errors import UserError
-from edgefusion.eval import features
+from edgefusion.eval import DEFAULT_FEATURES, features
 
 _WEIGHTS = "model.safetensors"
 
@@ -64,7 +64,8 @@ class ImageTextModel(nn.Module, ABC):
 class Scorer(ImageTextModel):
     """CLIP text tower and projection; two-layer network on an extractor's features.
 
-    Its folder holds config.json, the weights and tokenizer/. The extractor is not part of the weights: it is named in config.json and loaded from the registry.
+    Its folder holds config.json, the weights and tokenizer/. The extractor is not part of the weights: it is named in config.json
+    and loaded from the registry.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Scorer(ImageTextModel):
         self.settings = {"features": extractor, "dim": dim, "hidden": hidden, "dropout": dropout}
         # In a list, so that its weights are neither trained nor saved with these.
         self._extractor = [features.Memo(features.load(extractor))]
-        width = self._extractor[0].extractor.num_features
+        width = self.memo.extractor.num_features
         self.image_tower = nn.Sequential(
             nn.LayerNorm(width),
             nn.Dropout(dropout),
@@ -94,7 +95,7 @@ class Scorer(ImageTextModel):
         cls,
         text_encoder: CLIPTextModel,
         tokenizer: CLIPTokenizer,
-        extractor: str = features.DEFAULT,
+        extractor: str = DEFAULT_FEATURES,
         dim: int = 256,
         hidden: int = 512,
         dropout: float = 0.2,
@@ -102,9 +103,14 @@ class Scorer(ImageTextModel):
         """An untrained one around `text_encoder`, which trains along."""
         return cls(text_encoder, tokenizer, extractor, dim, hidden, dropout)
 
+    @property
+    def memo(self) -> features.Memo:
+        """The extractor, with what it has computed."""
+        return self._extractor[0]
+
     def picture_features(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
         """What `image_embedding` takes, [N, features], of uint8 pictures [3, H, W]; compute once before training."""
-        return self._extractor[0](pictures)
+        return self.memo(pictures)
 
     def image_embedding(self, picture_features: torch.Tensor) -> torch.Tensor:
         """[N, features] -> [N, dim]."""
