@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgefusion import local_page
 from edgefusion.errors import UserError
 from edgefusion.eval import DEFAULT_FEATURES
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def add_commands(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("eval", help="make pictures for evaluation and judge them")
     tasks = parser.add_subparsers(metavar="TASK", required=True)
-    for add in (_add_generate, _add_metrics, _add_features, _add_retrieval, _add_grid):
+    for add in (_add_generate, _add_metrics, _add_features, _add_retrieval, _add_grid, _add_compare):
         add(tasks)
 
 
@@ -234,4 +235,30 @@ def _grid(arguments: argparse.Namespace) -> int:
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(arguments.output, format="PNG", optimize=True)
     print(f"wrote {arguments.output}: {sheet.width} x {sheet.height} pixels")
+    return 0
+
+
+def _add_compare(tasks: argparse._SubParsersAction) -> None:
+    parser = tasks.add_parser("compare", help="a local page for a blind choice between two sets of pictures")
+    parser.add_argument("first", type=Path, metavar="A", help="a folder of `edgefusion eval generate`")
+    parser.add_argument("second", type=Path, metavar="B", help="another, of the same prompts and seeds")
+    parser.add_argument(
+        "--votes", type=Path, required=True, metavar="FILE.jsonl", help="where votes go and are resumed"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of order and sides (default: 0)")
+    parser.add_argument("--result", action="store_true", help="print what the votes say and serve nothing")
+    local_page.add_serving(parser)
+    parser.set_defaults(run=_compare)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from edgefusion.eval import comparison, pictures
+
+    if arguments.result and not arguments.votes.is_file():
+        raise UserError(f"there are no votes '{arguments.votes}'")
+    sets = [(str(folder), pictures.read(folder)) for folder in (arguments.first, arguments.second)]
+    page = comparison.Comparison(sets[0], sets[1], arguments.votes, arguments.seed)
+    if not arguments.result:
+        local_page.serve(page, arguments.port, not arguments.no_browser)
+    print(page.tally().sentence(*page.names))
     return 0
