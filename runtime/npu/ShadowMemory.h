@@ -1,13 +1,13 @@
 // For each granule of a memory, who wrote it last and who has read it since.
-// Commands touch whole buffers, so neighbours mostly agree: granules are kept
-// in pages that have one state as long as all of their granules do.
+// Commands touch rows of many granules, so neighbours mostly agree: each page
+// keeps runs of granules with equal states.
 #ifndef EFRT_NPU_SHADOWMEMORY_H
 #define EFRT_NPU_SHADOWMEMORY_H
 
 #include "npu/Command.h"
 
 #include <algorithm>
-#include <memory>
+#include <vector>
 
 namespace efrt::npu {
 
@@ -16,21 +16,22 @@ namespace efrt::npu {
 template <uint64_t Granule, size_t Readers> class ShadowMemory {
 public:
   static constexpr uint64_t kGranule = Granule;
-  static constexpr size_t kPageGranules = 64;
+  static constexpr uint32_t kPageGranules = 64;
   using Mask = uint64_t;
   static constexpr Mask kAllBytes =
       Granule == 64 ? ~Mask(0) : (Mask(1) << Granule % 64) - 1;
 
   /// Commands are counted from 1 here; 0: none.
   struct State {
-    Mask written = 0;    ///< Bytes that something wrote.
     uint32_t writer = 0; ///< The last one, over all queues.
+    Mask written = 0;    ///< Bytes that something wrote.
     /// What that one wrote: bytes, and of which of its accesses, which begins
     /// in granule `origin`.
     Mask byWriter = 0;
     uint32_t origin = 0, part = 0;
     /// Since then, by queue: the last one's index + 1.
     std::array<uint32_t, Readers> readers = {};
+    bool operator==(const State &) const = default;
   };
 
   explicit ShadowMemory(uint64_t bytes)
@@ -39,8 +40,8 @@ public:
 
   /// Calls visit(State &, mask, first granule, number of granules) for all
   /// granules of [begin, end), in order: `mask` are the bytes of each granule
-  /// that are touched. One call may stand for a page of equal granules; visit
-  /// must not look at what else the row touches. Stops when it returns false.
+  /// that are touched. One call may stand for a run of equal granules, all of
+  /// which get what visit makes of the state. Stops when it returns false.
   template <typename Visit>
   bool visitRow(uint64_t begin, uint64_t end, Visit &&visit) {
     uint64_t first = begin / Granule, last = (end - 1) / Granule;
@@ -59,85 +60,72 @@ public:
     return !hasTail || visitOne(last, maskOf(0, end % Granule), visit);
   }
 
-  const State &at(uint64_t granule) const {
-    const Page &page = pages[granule / kPageGranules];
-    return page.granules ? page.granules[granule % kPageGranules]
-                         : page.uniform;
-  }
-
 private:
-  struct Page {
-    State uniform; ///< Of all granules, unless `granules` is there.
-    std::unique_ptr<State[]> granules;
+  struct Run {
+    uint32_t begin = 0; ///< First granule in the page; ends at the next run.
+    State state;
   };
+  using Page = std::vector<Run>; ///< Empty: nothing has touched it.
 
   static Mask maskOf(uint64_t begin, uint64_t end) {
     Mask upTo = end == 64 ? ~Mask(0) : (Mask(1) << end) - 1;
     return upTo & ~((Mask(1) << begin) - 1);
   }
 
-  static State *split(Page &page) {
-    if (!page.granules) {
-      page.granules = std::make_unique<State[]>(kPageGranules);
-      std::fill_n(page.granules.get(), kPageGranules, page.uniform);
-    }
-    return page.granules.get();
-  }
-
   template <typename Visit>
   bool visitOne(uint64_t granule, Mask mask, Visit &visit) {
-    State *states = split(pages[granule / kPageGranules]);
-    return visit(states[granule % kPageGranules], mask, granule, uint64_t(1));
+    uint32_t at = granule % kPageGranules;
+    return visitRuns(granule - at, at, at + 1, mask, visit);
   }
 
   template <typename Visit>
   bool visitWhole(uint64_t granule, uint64_t end, Visit &visit) {
     while (granule < end) {
-      Page &page = pages[granule / kPageGranules];
-      size_t at = granule % kPageGranules;
-      if (at == 0 && end - granule >= kPageGranules) {
-        if (!visitPage(page, granule, visit))
-          return false;
-        granule += kPageGranules;
-        continue;
-      }
-      State *states = split(page);
-      size_t stop = std::min<uint64_t>(kPageGranules, at + (end - granule));
-      for (; at < stop; ++at, ++granule)
-        if (!visit(states[at], kAllBytes, granule, uint64_t(1)))
-          return false;
+      uint32_t at = granule % kPageGranules;
+      uint32_t stop = std::min<uint64_t>(kPageGranules, at + (end - granule));
+      if (!visitRuns(granule - at, at, stop, kAllBytes, visit))
+        return false;
+      granule += stop - at;
     }
     return true;
   }
 
+  /// Granules [begin, end) of the page whose first granule is `base`.
   template <typename Visit>
-  bool visitPage(Page &page, uint64_t granule, Visit &visit) {
-    if (!page.granules)
-      return visit(page.uniform, kAllBytes, granule, uint64_t(kPageGranules));
-    for (size_t i = 0; i < kPageGranules; ++i)
-      if (!visit(page.granules[i], kAllBytes, granule + i, uint64_t(1)))
+  bool visitRuns(uint64_t base, uint32_t begin, uint32_t end, Mask mask,
+                 Visit &visit) {
+    Page &page = pages[base / kPageGranules];
+    if (page.empty())
+      page.emplace_back();
+    size_t first = cut(page, begin);
+    size_t last = end == kPageGranules ? page.size() : cut(page, end);
+    for (size_t i = first; i < last; ++i) {
+      uint32_t stop = i + 1 < page.size() ? page[i + 1].begin : kPageGranules;
+      if (!visit(page[i].state, mask, base + page[i].begin,
+                 uint64_t(stop - page[i].begin)))
         return false;
-    // What one command touches as a whole becomes alike.
-    const State &first = page.granules[0];
-    if (page.granules[kPageGranules - 1].writer == first.writer &&
-        isUniform(page)) {
-      State state = first;
-      page.granules.reset();
-      page.uniform = state;
     }
+    join(page, first > 0 ? first - 1 : 0, std::min(last + 1, page.size()));
     return true;
   }
 
-  static bool isUniform(const Page &page) {
-    const State &first = page.granules[0];
-    for (size_t i = 1; i < kPageGranules; ++i) {
-      const State &other = page.granules[i];
-      if (other.written != first.written || other.writer != first.writer ||
-          other.byWriter != first.byWriter || other.origin != first.origin ||
-          other.part != first.part || other.readers != first.readers)
-        return false;
-    }
-    return true;
+  /// The index of the run that begins at `granule`, which is made if need be.
+  static size_t cut(Page &page, uint32_t granule) {
+    auto run = std::ranges::lower_bound(page, granule, {}, &Run::begin);
+    if (run != page.end() && run->begin == granule)
+      return run - page.begin();
+    Run tail = {granule, std::prev(run)->state};
+    return page.insert(run, tail) - page.begin();
+  }
+
+  /// Makes one of equal neighbours among runs [first, last).
+  static void join(Page &page, size_t first, size_t last) {
+    auto begin = page.begin() + first, end = page.begin() + last;
+    page.erase(std::unique(begin, end,
+                           [](const Run &a, const Run &b) {
+                             return a.state == b.state;
+                           }),
+               end);
   }
 
   std::vector<Page> pages;
