@@ -375,10 +375,11 @@ LogicalResult CastOp::evaluate(ArrayRef<HostTensor> operands,
   HostTensor result(getType());
   Type from = input.getElementType(), to = getType().getElementType();
   int64_t count = input.getNumElements();
+  bool toFloat = isa<FloatType>(to);
   if (isa<FloatType>(from)) {
     for (int64_t i = 0; i < count; ++i) {
       double value = input.getFloat(i);
-      if (isa<FloatType>(to))
+      if (toFloat)
         result.setFloat(i, value);
       else
         result.setInt(i,
@@ -390,7 +391,7 @@ LogicalResult CastOp::evaluate(ArrayRef<HostTensor> operands,
     bool isUnsigned64 = from.isUnsignedInteger(64);
     for (int64_t i = 0; i < count; ++i) {
       int64_t value = input.getInt(i);
-      if (isa<FloatType>(to))
+      if (toFloat)
         result.setFloat(
             i, isUnsigned64 ? static_cast<double>(static_cast<uint64_t>(value))
                             : static_cast<double>(value));

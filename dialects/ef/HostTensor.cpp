@@ -163,6 +163,8 @@ double HostTensor::getFloat(int64_t index) const {
     return load<float>(bytes.data(), index);
   if (element.isF64())
     return load<double>(bytes.data(), index);
+  if (element.isF16())
+    return static_cast<double>(load<_Float16>(bytes.data(), index));
   if (auto floatType = dyn_cast<FloatType>(element))
     return decodeFloat(floatType,
                        loadBits(bytes.data(), index, getElementBytes(element)));
@@ -179,6 +181,8 @@ void HostTensor::setFloat(int64_t index, double value) {
     return store(out, index, static_cast<float>(value));
   if (element.isF64())
     return store(out, index, value);
+  if (element.isF16()) // Rounds once, to nearest even.
+    return store(out, index, static_cast<_Float16>(value));
   if (auto floatType = dyn_cast<FloatType>(element))
     return storeBits(out, index, getElementBytes(element),
                      encodeFloat(floatType, APFloat(value)));

@@ -5,6 +5,8 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
+#include <sys/mman.h>
+
 using namespace mlir;
 using namespace efc::ef;
 using llvm::Error;
@@ -89,6 +91,16 @@ Expected<HostTensor> WeightStore::get(WeightOp op) {
     return makeError("weight '%s': %s", op.getName().str().c_str(),
                      llvm::toString(bytes.takeError()).c_str());
   return HostTensor::borrow(type, *bytes);
+}
+
+void WeightStore::releasePages() {
+  // MemoryBuffer::dontNeedIfMmap() asks by posix_madvise, which glibc ignores.
+  for (auto &file : files) {
+    llvm::MemoryBuffer &buffer = *file.second;
+    if (buffer.getBufferKind() == llvm::MemoryBuffer::MemoryBuffer_MMap)
+      (void)madvise(const_cast<char *>(buffer.getBufferStart()),
+                    buffer.getBufferSize(), MADV_DONTNEED);
+  }
 }
 
 /// The operations that `value` depends on, each after those that it uses; fails

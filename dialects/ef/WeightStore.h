@@ -28,6 +28,10 @@ public:
   /// evaluation; fails where it depends on anything else.
   llvm::Expected<HostTensor> evaluate(mlir::Value value);
 
+  /// Gives the memory that mapped bytes take back to the system. They stay
+  /// valid: what is used again is read again.
+  void releasePages();
+
   const std::string &getModelDir() const { return modelDir; }
 
 private:

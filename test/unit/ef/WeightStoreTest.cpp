@@ -8,6 +8,7 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <cmath>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <limits>
 
@@ -54,6 +55,31 @@ TEST_F(WeightStoreTest, readsRanges) {
   float value;
   std::memcpy(&value, bytes->data(), sizeof(value));
   EXPECT_EQ(value, 3.0f);
+}
+
+/// Memory of this process that is part of files, in KiB.
+static long residentFileKiB() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("RssFile:"))
+      return std::stol(line.substr(8));
+  return 0;
+}
+
+TEST_F(WeightStoreTest, releasedBytesStayValid) {
+  std::string large(8 << 20, 'x');
+  write(root + "/model/large.bin", large);
+  WeightStore store(root + "/model");
+  auto small = store.getBytes("w.bin", 0, 24);
+  auto mapped = store.getBytes("large.bin", 0, large.size());
+  ASSERT_TRUE(static_cast<bool>(small) && static_cast<bool>(mapped));
+  std::string before(small->data(), small->size());
+  EXPECT_EQ(StringRef(mapped->data(), mapped->size()), large);
+  long resident = residentFileKiB();
+  store.releasePages();
+  EXPECT_LT(residentFileKiB(), resident - 6 * 1024);
+  EXPECT_EQ(StringRef(small->data(), small->size()), before);
+  EXPECT_EQ(StringRef(mapped->data(), mapped->size()), large);
 }
 
 TEST_F(WeightStoreTest, refusesRangesOutsideTheFile) {
