@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from edgefusion.data import curation
 from edgefusion.errors import UserError
 
 
@@ -24,6 +25,20 @@ class _Command:
 
 STAGES = {
     "ingest": _Command("ingest", "Ingest", "IngestConfig", "read a source: emoji, openclipart, a folder, webdataset shards"),
+    "deduplicate": _Command("deduplicate", "Deduplicate", "DeduplicateConfig", "remove pictures that repeat another one"),
+    "filter-small": _Command("filter_small", "FilterSmall", "FilterSmallConfig", "remove pictures with a short side"),
+    "crop": _Command("crop", "Crop", "CropConfig", "crop to squares that keep the subject"),
+    "recaption": _Command("recaption", "Recaption", "RecaptionConfig", "rewrite captions: vision-language model, or grammar"),
+    "synthesize-prompts": _Command(
+        "synthesize_prompts", "SynthesizePrompts", "SynthesizePromptsConfig", "write prompts: language model, or grammar"
+    ),
+    "synthesize-images": _Command(
+        "synthesize_images", "SynthesizeImages", "SynthesizeImagesConfig", "make the prompts' pictures: diffusion, or compositor"
+    ),
+    "apply-decisions": _Command(
+        "apply_decisions", "ApplyDecisions", "ApplyDecisionsConfig", "keep and drop what was decided on the curation page"
+    ),
+    "select": _Command("select", "Select", "SelectConfig", "choose samples, join datasets, set held-out pairs apart"),
 }
 
 
@@ -36,6 +51,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the stage's configuration (YAML)")
         _add_execution(parser)
         parser.set_defaults(run=_run_stage, stage=name)
+    curation.add_command(stages)
     parser = stages.add_parser("run", help="run the stages that a file lists, one after the other")
     parser.add_argument("config", type=Path, metavar="FILE", help="YAML documents, each with `stage` and its configuration")
     _add_execution(parser)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from edgefusion.data.executor import Unit
+from edgefusion.data.executor import Executor, Unit
 from edgefusion.data.sample import Sample, encode, on_white
 from edgefusion.data.sources.base import Pair, Source
 from edgefusion.data.sources.emoji import EmojiSource
 from edgefusion.data.sources.folder import FolderSource
 from edgefusion.data.sources.openclipart import OpenclipartSource
 from edgefusion.data.sources.tar import WebdatasetSource
+from edgefusion.data.stage import Progress
 from edgefusion.data.summary import Counts
 
 
@@ -61,6 +62,9 @@ class Ingest:
 
     def units(self) -> list[Unit]:
         return self.config.sources()[0].units(self.config.shard_size)
+
+    def prepare(self, executor: Executor, progress: Progress | None) -> None:
+        """Nothing: a source is read unit by unit."""
 
     def samples(self, unit: Unit, counts: Counts) -> Iterator[Sample]:
         for pair in self.config.sources()[0].pairs(unit, counts):
@@ -116,7 +120,7 @@ def shrink(image: Image.Image, max_side: int) -> Image.Image:
 
 
 def fit(image: Image.Image, size: int, margin: float) -> Image.Image:
-    """What is not transparent of an RGBA picture, scaled to a square of `size` pixels, `margin` (a part of it) left on each side."""
+    """What is not transparent of an RGBA picture, scaled to a square of `size` pixels, a part `margin` of it on each side."""
     # Soft shadows do not count as subject.
     box = image.getchannel("A").point(lambda alpha: 255 if alpha > 8 else 0).getbbox()
     subject = image.crop(box) if box else image

@@ -8,14 +8,14 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from edgefusion import configuration
 from edgefusion.data import shards
 from edgefusion.data.executor import Executor, LocalExecutor, Record, Unit
-from edgefusion.data.sample import Sample
+from edgefusion.data.sample import BadPictureError, Sample
 from edgefusion.data.summary import Counts, Summary
 from edgefusion.errors import UserError
 
@@ -26,7 +26,8 @@ class Stage(Protocol):
     """A stage: `units` lists the work, a shard each, always the same for the same input; `samples` does one unit of it.
 
     `config` is a dataclass with `output`. `samples` counts what it reads and drops; what it yields is counted as written.
-    It runs in any process and must give the same samples each time.
+    It runs in any process and must give the same samples each time. `prepare` does, before the first shard, what needs to see the
+    whole input; it keeps its results below `output`/.stage, and what it has done once it does not do again.
     """
 
     name: str
@@ -34,10 +35,42 @@ class Stage(Protocol):
 
     def units(self) -> list[Unit]: ...
 
+    def prepare(self, executor: Executor, progress: Progress | None) -> None: ...
+
     def samples(self, unit: Unit, counts: Counts) -> Iterator[Sample]: ...
 
 
-def input_units(datasets: list[Path]) -> list[Unit]:
+class SampleStage:
+    """A stage that looks at one sample after the other: `apply` gives what becomes of it, or counts why it is dropped.
+
+    `config` has `input`, the datasets to read, one after the other.
+    """
+
+    name: str
+    config: Any
+
+    def units(self) -> list[Unit]:
+        return input_units(self.config.input)
+
+    def prepare(self, executor: Executor, progress: Progress | None) -> None:
+        """Nothing: each sample stands for itself."""
+
+    def samples(self, unit: Unit, counts: Counts) -> Iterator[Sample]:
+        for sample in shards.read_shard(Path(unit["shard"])):
+            counts.read += 1
+            try:
+                kept = self.apply(sample, counts)
+            except BadPictureError as error:
+                counts.drop(sample.key, "corrupt picture", str(error))
+                continue
+            if kept is not None:
+                yield kept
+
+    def apply(self, sample: Sample, counts: Counts) -> Sample | None:
+        raise NotImplementedError
+
+
+def input_units(datasets: Sequence[Path]) -> list[Unit]:
     """One unit a shard of the input datasets, with the digest of how each dataset was made."""
     units = []
     for dataset in datasets:
@@ -88,11 +121,13 @@ def run_stage(stage: Stage, executor: Executor | None = None, progress: Progress
     UserError when the folder holds something else, when the input is no complete dataset, or when a shard could not be written.
     """
     output, units = Path(stage.config.output), stage.units()
+    executor = executor or LocalExecutor()
     _claim(stage, output, units)
+    stage.prepare(executor, progress)
     records = {index: record for index in range(len(units)) if (record := _read_record(record_path(output, index)))}
     left = [{"index": index, "unit": unit} for index, unit in enumerate(units) if index not in records]
     failures: list[str] = []
-    for record in (executor or LocalExecutor()).map(ShardTask(stage, output), left):
+    for record in executor.map(ShardTask(stage, output), left):
         if "failure" in record:
             failures.append(record["failure"])
             break

@@ -1,7 +1,7 @@
 """Folders of pictures with captions: beside each picture a .txt file, or one metadata.jsonl or metadata.csv for all.
 
-metadata.* is in the layout of Hugging Face's imagefolder: `file_name` (relative to it), the caption in `caption` or `text`, and any
-other fields, of which `keywords`, `license` and `source` are kept.
+metadata.* is in the layout of Hugging Face's imagefolder: `file_name` (relative to it), the caption in `caption` or `text`, and
+others, of which `keywords`, `license` and `source` are kept.
 """
 
 from __future__ import annotations

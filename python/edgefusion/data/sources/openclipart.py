@@ -12,6 +12,7 @@ from edgefusion.data.executor import Unit
 from edgefusion.data.sample import BadPictureError, decode
 from edgefusion.data.sources.base import Pair, chunks
 from edgefusion.data.summary import Counts
+from edgefusion.data.vocabulary import tokens
 from edgefusion.errors import UserError
 
 _DC = "{http://purl.org/dc/elements/1.1/}"
@@ -47,25 +48,26 @@ class OpenclipartSource:
             if path.is_symlink():
                 counts.drop(key, "link to another picture")
                 continue
-            title, keywords = _metadata((self.drawings / name).with_suffix(".svg"))
+            title, keywords, people = _metadata((self.drawings / name).with_suffix(".svg"))
             try:
                 image = decode(path.read_bytes())
             except BadPictureError as error:
                 counts.drop(key, "corrupt picture", str(error))
                 continue
             fields = {"source": f"openclipart/{name}", "license": "public domain", "keywords": keywords}
-            yield Pair(key, image, title, {**fields, "category": str(Path(name).parent)})
+            words = [word for word in tokens(Path(name).stem) if not any(person.startswith(word) for person in people)]
+            yield Pair(key, image, title, {**fields, "category": str(Path(name).parent), "file_words": words})
 
 
-def _metadata(path: Path) -> tuple[str, list[str]]:
-    """Title and keywords of a drawing; empty where it is missing or unreadable."""
+def _metadata(path: Path) -> tuple[str, list[str], set[str]]:
+    """Title and keywords of a drawing, and the words of its authors' names; empty where it is missing or unreadable."""
     try:
         data = path.read_bytes()
     except OSError:
-        return "", []
+        return "", [], set()
     found = _METADATA.search(data)
     if not found:
-        return "", []
+        return "", [], set()
     # The prefixes may be declared outside of the part that is cut out.
     namespaces = {name: value for name, value in _NAMESPACE.findall(data)}
     declared = b" ".join(b"xmlns:" + name + b"=" + value for name, value in namespaces.items())
@@ -73,9 +75,10 @@ def _metadata(path: Path) -> tuple[str, list[str]]:
     try:
         root = ElementTree.fromstring(inner)
     except ElementTree.ParseError:
-        return "", []
+        return "", [], set()
     work = root.find(".//*[@" + _RDF + "about]")
     titles = [element.text or "" for element in (work if work is not None else root).findall(f"./{_DC}title")]
     people = {title.text.strip().lower() for title in root.findall(f".//{_DC}creator//{_DC}title") if title.text}
     words = [(item.text or "").strip() for item in root.findall(f".//{_DC}subject//{_RDF}li")]
-    return (titles[0].strip() if titles else ""), [word for word in words if word and word.lower() not in people]
+    keywords = [word for word in words if word and word.lower() not in people and not word.startswith("HASH(")]
+    return (titles[0].strip() if titles else ""), keywords, {part for person in people for part in tokens(person)}

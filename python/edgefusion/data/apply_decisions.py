@@ -1,0 +1,81 @@
+"""Applies the decisions that people have taken on the curation page."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+from typing import Literal
+
+from edgefusion.data import shards
+from edgefusion.data.executor import Executor
+from edgefusion.data.sample import Sample
+from edgefusion.data.stage import Progress, SampleStage
+from edgefusion.data.summary import Counts
+from edgefusion.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class ApplyDecisionsConfig:
+    """`decisions`: JSONL of `key` and `decision` (keep, drop or undecided), the last one of a key counting. `undecided`: what
+    becomes of samples that have none."""
+
+    input: list[Path]
+    output: Path
+    decisions: Path
+    undecided: Literal["keep", "drop"] = "drop"
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ApplyDecisions(SampleStage):
+    """The stage; see ApplyDecisionsConfig. The decisions are those of the moment when it first starts."""
+
+    config: ApplyDecisionsConfig
+    name = "apply-decisions"
+
+    def prepare(self, executor: Executor, progress: Progress | None) -> None:
+        if not self._taken().is_file():
+            shards.write_json(self._taken(), read_decisions(self.config.decisions))
+
+    def apply(self, sample: Sample, counts: Counts) -> Sample | None:
+        decision = _taken(self._taken()).get(sample.key)
+        if decision is None and self.config.undecided == "drop":
+            counts.drop(sample.key, "undecided")
+            return None
+        if decision == "drop":
+            counts.drop(sample.key, "dropped by hand")
+            return None
+        return sample
+
+    def _taken(self) -> Path:
+        return self.config.output / ".stage" / "decisions.json"
+
+
+@functools.lru_cache(maxsize=1)
+def _taken(path: Path) -> dict[str, str]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_decisions(path: Path) -> dict[str, str]:
+    """The last decision of each key. A last line that was cut short (the page was killed while it wrote) is left out."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise UserError(f"decisions: {path}: cannot be read ({error.strerror or error})") from None
+    decisions: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            if number == len(lines):
+                break
+            raise UserError(f"decisions: {path}, line {number}: is not JSON") from None
+        known = isinstance(row, dict) and row.get("decision") in ("keep", "drop", "undecided")
+        if not known or not isinstance(row.get("key"), str):
+            raise UserError(f"decisions: {path}, line {number}: expected a key and a decision (keep, drop or undecided)")
+        decisions[row["key"]] = row["decision"]
+    return {key: decision for key, decision in decisions.items() if decision != "undecided"}
