@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 def moving_average(module: torch.nn.Module, decay: float) -> AveragedModel:
     """A copy of `module` that follows it: average <- d average + (1 - d) weights at each update_parameters(module).
 
-    d is `decay`, but at most (1 + n) / (10 + n) at update n, so that the first weights are soon forgotten (as diffusers' EMAModel).
+    d is `decay`, but at most (1 + n) / (10 + n) at update n, as in diffusers' EMAModel: the first weights are soon forgotten.
     """
 
     def update(averages: list[torch.Tensor], weights: list[torch.Tensor], updates: torch.Tensor | int) -> None:

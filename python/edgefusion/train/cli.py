@@ -21,6 +21,8 @@ class _Command:
 
 COMMANDS = {
     "vae": _Command("vae", "VaeConfig", "the autoencoder between pictures and latents"),
+    "text": _Command("text", "TextConfig", "a text encoder, and the image-text scorer of the evaluation"),
+    "teacher": _Command("teacher", "TeacherConfig", "the large diffusion model"),
 }
 
 
@@ -30,10 +32,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     trainings = train.add_subparsers(metavar="WHAT", required=True)
     for name, command in COMMANDS.items():
         parser = trainings.add_parser(name, help=command.help, description=f"Train {command.help}.")
-        parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration (YAML)")
-        parser.add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE", help="a key of the configuration, e.g. loop.batch_size=8"
-        )
+        _add_config(parser)
         parser.add_argument(
             "--max-steps",
             type=int,
@@ -48,15 +47,38 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
             "--start-over", action="store_true", help="discard the checkpoints in the output folder instead of going on from them"
         )
         parser.set_defaults(run=_train, command=command)
+    parser = trainings.add_parser("latents", help="pictures as latents and captions as token ids, computed once")
+    _add_config(parser)
+    parser.set_defaults(run=_latents)
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration (YAML)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a key of the configuration, e.g. loop.batch_size=8"
+    )
 
 
 def _train(arguments: argparse.Namespace) -> int:
     from edgefusion import configuration
+    from edgefusion.train import machine
     from edgefusion.train.config import Limits
 
+    machine.quiet_libraries()
     if arguments.max_steps < 0 or arguments.max_minutes < 0:
         raise UserError("--max-steps and --max-minutes must not be negative")
     module = importlib.import_module(f"edgefusion.train.{arguments.command.module}")
     config = configuration.read(arguments.config, getattr(module, arguments.command.config), arguments.set)
     module.run(config, Limits(arguments.max_steps, arguments.max_minutes), arguments.start_over)
+    return 0
+
+
+def _latents(arguments: argparse.Namespace) -> int:
+    from edgefusion import configuration
+    from edgefusion.train import latents, machine
+
+    machine.quiet_libraries()
+    config = configuration.read(arguments.config, latents.LatentsConfig, arguments.set)
+    count = latents.run(config)
+    print(f"wrote {config.output}: {count:,} pictures")
     return 0

@@ -9,6 +9,12 @@ from collections.abc import Mapping
 import torch
 
 
+def say(line: str, passing: bool = False) -> None:
+    """A line on stderr; `passing` ones are overwritten by the next on a terminal."""
+    terminal = sys.stderr.isatty()
+    print(f"\r\x1b[K{line}" if terminal else line, end="" if passing and terminal else "\n", file=sys.stderr, flush=True)
+
+
 class Meter:
     """Means of the values of each step since the last report, kept as tensors so that no step waits for a device."""
 
@@ -36,7 +42,6 @@ class Progress:
 
     def __init__(self, name: str, total: int, samples_per_step: int, enabled: bool = True) -> None:
         self._name, self._total, self._samples, self._enabled = name, total, samples_per_step, enabled
-        self._terminal = sys.stderr.isatty()
         self._since, self._steps = time.monotonic(), 0
 
     def pause(self) -> None:
@@ -55,13 +60,12 @@ class Progress:
         values = "  ".join(f"{name} {value:.4g}" for name, value in means.items())
         left = _duration((self._total - step) * self._samples / max(rate, 1e-9))
         line = f"{self._name}: step {step:,} of {self._total:,}  {values}  {rate:.1f} images/s  {left} left"
-        self.say(line, passing=self._terminal)
+        self.say(line, passing=True)
         self.pause()
 
     def say(self, line: str, passing: bool = False) -> None:
-        """A line; `passing` ones are overwritten by the next on a terminal."""
         if self._enabled:
-            print(f"\r\x1b[K{line}" if self._terminal else line, end="" if passing else "\n", file=sys.stderr, flush=True)
+            say(line, passing)
 
 
 def _duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ Values = dict[str, torch.Tensor]
 class Task(abc.ABC):
     """One kind of training.
 
-    `trained` are the networks whose weights change, by name. `frozen` are networks that the loss uses and that move to the device.
+    `trained` are the networks whose weights change, by name. `frozen` are networks that the loss uses: they move to the device.
     `state` holds further objects with state_dict and load_state_dict that a checkpoint must keep.
     """
 

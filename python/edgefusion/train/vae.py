@@ -1,8 +1,8 @@
 """`edgefusion train vae`: the autoencoder between pictures and the latents that the U-Net denoises.
 
-Loss: L1 of the pixels, L1 of their differences to the right and below (edges), and a small KL term that keeps latents near a normal
-distribution (Rombach et al., 2022, with the edges in place of a perceptual and an adversarial loss, whose networks are larger
-than a small autoencoder itself).
+Loss: L1 of the pixels, L1 of their differences to the right and below (edges), and a small KL term that keeps latents near a
+normal distribution (Rombach et al., 2022, with the edges in place of a perceptual and an adversarial loss, whose networks
+are larger than a small autoencoder itself).
 """
 
 from __future__ import annotations
