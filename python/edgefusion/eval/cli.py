@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def add_commands(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("eval", help="make pictures for evaluation and judge them")
     tasks = parser.add_subparsers(metavar="TASK", required=True)
-    for add in (_add_generate, _add_metrics, _add_features, _add_retrieval, _add_grid, _add_compare):
+    for add in (_add_generate, _add_metrics, _add_features, _add_retrieval, _add_agreement, _add_grid, _add_compare):
         add(tasks)
 
 
@@ -203,6 +203,26 @@ def _retrieval(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_agreement(tasks: argparse._SubParsersAction) -> None:
+    parser = tasks.add_parser("agreement", help="PSNR between two sets of pictures of the same prompts and seeds")
+    parser.add_argument("first", type=Path, metavar="A")
+    parser.add_argument("second", type=Path, metavar="B")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.set_defaults(run=_agreement)
+
+
+def _agreement(arguments: argparse.Namespace) -> int:
+    from edgefusion import accuracy
+    from edgefusion.eval import metrics, pictures
+
+    found = metrics.agreement(pictures.read(arguments.first), pictures.read(arguments.second))
+    median, worst = found["psnr_median"], found["psnr_worst"]
+    print(f"{found['pictures']} pictures: PSNR {found['psnr']:.1f} dB, median {median:.1f}, worst {worst:.1f}")
+    if arguments.json:
+        _write_json(arguments.json, json.dumps(accuracy.as_json(found), indent=1) + "\n")
+    return 0
+
+
 def _columns(items: list[str]) -> list[tuple[str, list[Picture]]]:
     from edgefusion.eval import pictures
 
@@ -242,9 +262,7 @@ def _add_compare(tasks: argparse._SubParsersAction) -> None:
     parser = tasks.add_parser("compare", help="a local page for a blind choice between two sets of pictures")
     parser.add_argument("first", type=Path, metavar="A", help="a folder of `edgefusion eval generate`")
     parser.add_argument("second", type=Path, metavar="B", help="another, of the same prompts and seeds")
-    parser.add_argument(
-        "--votes", type=Path, required=True, metavar="FILE.jsonl", help="where votes go and are resumed"
-    )
+    parser.add_argument("--votes", type=Path, required=True, metavar="FILE.jsonl", help="where votes go and are resumed")
     parser.add_argument("--seed", type=int, default=0, help="of order and sides (default: 0)")
     parser.add_argument("--result", action="store_true", help="print what the votes say and serve nothing")
     local_page.add_serving(parser)

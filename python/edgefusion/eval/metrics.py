@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgefusion import accuracy
 from edgefusion.errors import UserError
-from edgefusion.eval import features
+from edgefusion.eval import features, pictures
 from edgefusion.eval.pictures import Picture
 
 if TYPE_CHECKING:
@@ -110,15 +112,28 @@ class _Processor:
 
 
 @torch.no_grad()
-def clip_score(model: ImageTextModel, pictures: list[torch.Tensor], prompts: list[str]) -> float:
+def clip_score(model: ImageTextModel, pixels: list[torch.Tensor], prompts: list[str]) -> float:
     """Mean cosine of picture and prompt, in [0, 1] as the paper's tables have it (torchmetrics counts to 100)."""
     from torchmetrics.multimodal import CLIPScore
 
     model.config = None  # torchmetrics asks it for a limit of the text's length, which the processor keeps already
     metric = CLIPScore(model_name_or_path=lambda: (model, _Processor(model)))
-    for start in range(0, len(pictures), 32):
-        metric.update(pictures[start : start + 32], prompts[start : start + 32])
+    for start in range(0, len(pixels), 32):
+        metric.update(pixels[start : start + 32], prompts[start : start + 32])
     return float(metric.compute()) / 100
+
+
+def agreement(first: list[Picture], second: list[Picture]) -> dict[str, float]:
+    """PSNR in dB of pictures of the same prompt and seed: of all pixels together, the median and the worst; and their number."""
+    pairs = []
+    for a, b in pictures.by_prompt([("A", first), ("B", second)]):
+        one, other = a.pixels().numpy(), b.pixels().numpy()
+        if one.shape != other.shape:
+            raise UserError(f"the pictures of '{a.prompt}' have different sizes: {one.shape} and {other.shape}")
+        pairs.append((one, other))
+    each = [accuracy.psnr_db(one, other) for one, other in pairs]
+    together = accuracy.psnr_db(*(np.concatenate([array.ravel() for array in side]) for side in zip(*pairs, strict=True)))
+    return {"pictures": len(pairs), "psnr": together, "psnr_median": statistics.median(each), "psnr_worst": min(each)}
 
 
 def write_features(path: Path, values: torch.Tensor, title: str) -> None:

@@ -32,6 +32,8 @@ class ImageTextModel(nn.Module, ABC):
     #: What the figures made with it are called.
     title: str
     tokenizer: CLIPTokenizer
+    #: Tokens that the text tower takes.
+    max_tokens: int
 
     @abstractmethod
     def get_image_features(self, pictures: torch.Tensor) -> torch.Tensor:
@@ -43,7 +45,8 @@ class ImageTextModel(nn.Module, ABC):
 
     def tokenize(self, texts: Sequence[str]) -> Any:  # noqa: ANN401 - transformers' BatchEncoding
         """input_ids and attention_mask [N, L], cut at what the text tower takes."""
-        return self.tokenizer(list(texts), padding="max_length", truncation=True, max_length=77, return_tensors="pt")
+        length = self.max_tokens
+        return self.tokenizer(list(texts), padding="max_length", truncation=True, max_length=length, return_tensors="pt")
 
     @torch.inference_mode()
     def embed_pictures(self, pictures: Sequence[torch.Tensor], batch: int = 32) -> torch.Tensor:
@@ -73,6 +76,7 @@ class Scorer(ImageTextModel):
     ) -> None:
         super().__init__()
         self.tokenizer = tokenizer
+        self.max_tokens = text_encoder.config.max_position_embeddings
         self.text_encoder = text_encoder
         self.settings = {"features": extractor, "dim": dim, "hidden": hidden, "dropout": dropout}
         # In a list, so that its weights are neither trained nor saved with these.
@@ -166,6 +170,7 @@ class ClipScorer(ImageTextModel):
             reason = str(error).strip().splitlines()[0]
             raise UserError(f"cannot load CLIP from '{origin}': {reason}; give a folder that holds model and tokenizer") from None
         self.requires_grad_(False)
+        self.max_tokens = self.network.config.text_config.max_position_embeddings
         self.title = f"CLIP {Path(origin).name}"
 
     def get_image_features(self, pictures: torch.Tensor) -> torch.Tensor:
