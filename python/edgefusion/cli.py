@@ -64,6 +64,9 @@ def _add_compiler_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mlt", choices=["off", "attention", "full"], default="full", help="extent of model-level tiling (default: full)"
     )
+    parser.add_argument(
+        "--overlap", choices=["on", "off"], default="on", help="the NPU's engines and DMA at the same time (default: on)"
+    )
     parser.add_argument("--cpu", default="", metavar="NAME", help="machine: host, x86-64-v3, ... (default: every variant)")
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="of weights in products (default: f32)")
     parser.add_argument(
@@ -87,7 +90,9 @@ def _pairs(items: list[str], flag: str, example: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _compile_one(arguments: argparse.Namespace, model: Path, output: Path, unfused: bool = False) -> dict:
+def _compile_one(
+    arguments: argparse.Namespace, model: Path, output: Path, unfused: bool = False, report: Path | str = ""
+) -> dict:
     try:
         dims = {name: int(value) for name, value in _pairs(arguments.dim, "--dim", "batch=1")}
         shapes = {
@@ -106,12 +111,14 @@ def _compile_one(arguments: argparse.Namespace, model: Path, output: Path, unfus
         machine=arguments.machine,
         machine_settings=arguments.machine_set,
         mlt=arguments.mlt,
+        overlap=arguments.overlap == "on",
         cpu=arguments.cpu,
         precision=arguments.precision,
         winograd=not arguments.no_winograd,
         unfused=unfused,
         dims=dims,
         input_shapes=shapes,
+        report=report,
     )
 
 
@@ -119,6 +126,9 @@ def _add_compile(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("compile", help="compile an ONNX model, or all models of a bundle, to artifacts")
     parser.add_argument("model", type=Path, help="an ONNX file, or a bundle folder")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the artifact (default: beside the model, as .efa)")
+    parser.add_argument(
+        "--report", type=Path, metavar="FOLDER", help="write what the compile did there; of a bundle, a folder a model"
+    )
     _add_compiler_options(parser)
     parser.set_defaults(run=_compile)
 
@@ -133,7 +143,10 @@ def _compile(arguments: argparse.Namespace) -> int:
     else:
         jobs = [(arguments.model, arguments.output or arguments.model.with_suffix(".efa"))]
     for model, output in jobs:
-        report = _compile_one(arguments, model, output)
+        folder = arguments.report or ""
+        if folder and arguments.model.is_dir():
+            folder /= model.stem
+        report = _compile_one(arguments, model, output, report=folder)
         seconds = sum(report["phase_seconds"].values())
         print(f"{output}: {report['dispatches']} launches of {report['kernels']} kernels, compiled in {seconds:.1f} s")
     return 0
