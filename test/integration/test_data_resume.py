@@ -1,0 +1,197 @@
+"""Stages that stop and go on: disk full, a killed process, another configuration; and the counts that must always add up."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from data_samples import contents, picture, sample, write_dataset, write_folder
+
+from edgefusion import configuration
+from edgefusion.data import shards
+from edgefusion.data.deduplicate import Deduplicate, DeduplicateConfig
+from edgefusion.data.filter_small import FilterSmall, FilterSmallConfig
+from edgefusion.data.ingest import Ingest, IngestConfig
+from edgefusion.data.select import Select, SelectConfig
+from edgefusion.data.sources.folder import FolderSource
+from edgefusion.data.stage import run_stage
+from edgefusion.data.summary import Counts
+from edgefusion.errors import UserError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def ingest(source: Path, output: Path, **keys: object) -> Ingest:
+    return Ingest(IngestConfig(output, folder=FolderSource(source), shard_size=4, **keys))
+
+
+def test_a_full_disk_stops_the_stage_and_the_next_start_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_folder(tmp_path / "in", 12)
+    run_stage(ingest(source, tmp_path / "whole"))
+    fsync = os.fsync
+    written = 0
+
+    def full(descriptor: int) -> None:
+        nonlocal written
+        written += 1
+        # The stage's mark, then a tar and a record for each shard: the second shard's tar fails.
+        if written == 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    output = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(UserError, match=r"stopped after 1 of 3 shards: .*no space left.*run the same command again"):
+            run_stage(ingest(source, output))
+    assert sorted(path.name for path in output.glob("*")) == [".stage", "shard-00000.tar"]
+    assert not list(output.rglob("*.partial"))
+    with pytest.raises(UserError, match="has not finished"):
+        shards.shard_paths(output)
+    before = (output / "shard-00000.tar").stat().st_mtime_ns
+    assert run_stage(ingest(source, output)).counts.written == 12
+    assert (output / "shard-00000.tar").stat().st_mtime_ns == before
+    assert contents(output) == contents(tmp_path / "whole")
+
+
+def test_a_file_size_limit_in_mid_shard_is_reported_by_the_command(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "in", 4)
+    (tmp_path / "c.yaml").write_text(f"output: {tmp_path / 'out'}\nfolder: {{path: {source}}}\n")
+
+    def limit() -> None:
+        # Without this signal the write fails with EFBIG, as it fails with ENOSPC on a full disk.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+
+    command = [sys.executable, "-m", "edgefusion", "data", "ingest", "--config", str(tmp_path / "c.yaml")]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, preexec_fn=limit, check=False)
+    assert result.returncode == 1 and "no space left to write it" in result.stderr and "Traceback" not in result.stderr
+    assert not list((tmp_path / "out").glob("*.tar"))
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert "read 4, wrote 4" in result.stdout
+
+
+def test_a_killed_command_goes_on_and_gives_the_same_files(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "in", 40)
+    config = tmp_path / "c.yaml"
+    config.write_text(f"output: {tmp_path / 'out'}\nshard_size: 4\nsize: 300\nfolder: {{path: {source}}}\n")
+    command = [sys.executable, "-m", "edgefusion", "data", "ingest", "--config", str(config)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "python")}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    while not (tmp_path / "out/.stage/00001.json").is_file() and process.poll() is None:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "out/summary.json").exists()
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+    run_stage(ingest(source, tmp_path / "whole", size=300))
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    for name in ("shard-00000.tar", "shard-00009.tar", ".stage/00009.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_finished_stage_does_nothing_and_another_configuration_is_refused(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "in", 5)
+    first = run_stage(ingest(source, tmp_path / "out"))
+    state = files(tmp_path / "out")
+    assert run_stage(ingest(source, tmp_path / "out")) == first and files(tmp_path / "out") == state
+    with pytest.raises(UserError, match="was begun with another configuration"):
+        run_stage(ingest(source, tmp_path / "out", size=32))
+    (source / "9999.png").write_bytes((source / "0000.png").read_bytes())
+    with pytest.raises(UserError, match="another state of its input"):
+        run_stage(ingest(source, tmp_path / "out"))
+    with pytest.raises(UserError, match="was begun with another stage"):
+        run_stage(Select(SelectConfig([tmp_path / "out"], tmp_path / "out")))
+    assert files(tmp_path / "out") == state
+    with pytest.raises(UserError, match="is not empty"):
+        run_stage(ingest(source, source))
+
+
+def test_an_unfinished_input_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in/.stage").mkdir(parents=True)
+    with pytest.raises(UserError, match="has not finished: run that to its end"):
+        run_stage(FilterSmall(FilterSmallConfig([tmp_path / "in"], tmp_path / "out")))
+    with pytest.raises(UserError, match="no such folder"):
+        run_stage(FilterSmall(FilterSmallConfig([tmp_path / "nowhere"], tmp_path / "out")))
+
+
+def test_everything_dropped_leaves_a_complete_empty_dataset(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "in", [sample(f"s{index}", picture(index)) for index in range(3)])
+    summary = run_stage(FilterSmall(FilterSmallConfig([tmp_path / "in"], tmp_path / "small", min_side=65)))
+    assert summary.counts.dropped == {"smaller than 65 pixels": 3} and summary.shards == 0
+    empty = run_stage(FilterSmall(FilterSmallConfig([tmp_path / "small"], tmp_path / "again")))
+    assert (empty.counts.read, empty.counts.written) == (0, 0)
+
+
+def test_one_picture_ten_thousand_times_leaves_one(tmp_path: Path) -> None:
+    same = sample("s00000", picture(7))
+    many = [shards.Sample(f"s{index:05d}", same.fields, same.picture) for index in range(10_000)]
+    write_dataset(tmp_path / "in", [*many, sample("other", picture(8))], shard_size=2500)
+    config = DeduplicateConfig([tmp_path / "in"], tmp_path / "out", features=None)
+    summary = run_stage(Deduplicate(config))
+    assert summary.counts.dropped == {"repeated picture": 9999} and summary.counts.read == 10_001
+    assert set(contents(tmp_path / "out")) == {"s00000", "other"}
+
+
+def test_every_dropped_sample_is_named_with_its_reason(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "in", 2)
+    (source / "0001.png").write_bytes(b"broken")
+    run_stage(ingest(source, tmp_path / "out"))
+    record = json.loads((tmp_path / "out/.stage/00000.json").read_text())
+    assert list(record["dropped_keys"]) == ["folder-00000001"]
+    assert record["dropped_keys"]["folder-00000001"].startswith("corrupt picture: ")
+
+
+def test_a_stage_that_loses_a_sample_is_caught(tmp_path: Path) -> None:
+    class Losing(FilterSmall):
+        def apply(self, sample: shards.Sample, counts: Counts) -> None:
+            return None
+
+    write_dataset(tmp_path / "in", [sample("s", picture(0))])
+    with pytest.raises(AssertionError, match="do not add up"):
+        run_stage(Losing(FilterSmallConfig([tmp_path / "in"], tmp_path / "out")))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("output: x\nfolder: {path: y}\nsise: 3\n", "unknown key sise; the keys are output"),
+        ("folder: {path: y}\n", "the key output is missing"),
+        ("output: x\nfolder: {path: y}\nshard_size: many\n", "shard_size: expected a whole number, found text"),
+        ("output: x\nfolder: {path: y}\nkeep_alpha: 1\n", "keep_alpha: expected true or false, found a whole number"),
+        ("output: x\nfolder: {path: y, colour: red}\n", "unknown key folder.colour"),
+        ("output: x\n", "exactly one of emoji, openclipart, folder, webdataset"),
+        ("output: x\nfolder: {path: y}\nshard_size: 0\n", "at least 1"),
+        ("- a\n- b\n", "expected keys with values"),
+        ("output: [\n", "is not YAML"),
+    ],
+)
+def test_mistakes_in_a_configuration_name_file_key_and_what_is_expected(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        configuration.read(path, IngestConfig)
+    assert str(path) in str(error.value) and message in str(error.value)
+
+
+def test_a_configuration_survives_its_record_and_takes_overrides(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("output: x\nfolder: {path: y}\nmargin: 0\n")
+    config = configuration.read(path, IngestConfig, ["folder.name=z", "size=64", "margin=1e-2"])
+    assert (config.folder.name, config.size, config.margin) == ("z", 64, 0.01)
+    assert configuration.parse(configuration.as_dict(config), IngestConfig, "record") == config
+    with pytest.raises(UserError, match="--set size: expected KEY=VALUE"):
+        configuration.read(path, IngestConfig, ["size"])
