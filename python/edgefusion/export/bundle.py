@@ -21,8 +21,8 @@ def describe(source: PipelineSource) -> dict[str, Any]:
     """The content of pipeline.json."""
     text, unet, vae = source.text_encoder.config, source.unet.config, source.vae.config
     scheduler = source.scheduler.config
-    if scheduler.prediction_type != "epsilon":
-        raise UserError(f"the scheduler predicts '{scheduler.prediction_type}'; only 'epsilon' is supported")
+    if scheduler.prediction_type not in ("epsilon", "v_prediction"):
+        raise UserError(f"the scheduler predicts '{scheduler.prediction_type}'; only epsilon and v_prediction are supported")
     upscaling = 2 ** (len(vae.block_out_channels) - 1)
     kept = (
         "num_train_timesteps",
@@ -68,7 +68,8 @@ def save_pipeline(source: PipelineSource, folder: Path) -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer_files.write(Path(scratch), source.origin)
-        tokenizer = CLIPTokenizer(vocab=f"{scratch}/vocab.json", merges=f"{scratch}/merges.txt", model_max_length=77)
+        length = source.text_encoder.config.max_position_embeddings
+        tokenizer = CLIPTokenizer(vocab=f"{scratch}/vocab.json", merges=f"{scratch}/merges.txt", model_max_length=length)
     LatentConsistencyModelPipeline(
         vae=source.vae,
         text_encoder=source.text_encoder,

@@ -23,6 +23,8 @@ COMMANDS = {
     "vae": _Command("vae", "VaeConfig", "the autoencoder between pictures and latents"),
     "text": _Command("text", "TextConfig", "a text encoder, and the image-text scorer of the evaluation"),
     "teacher": _Command("teacher", "TeacherConfig", "the large diffusion model"),
+    "kd": _Command("kd", "KdConfig", "a student with fewer blocks, which learns from the large model"),
+    "lcm": _Command("lcm", "LcmConfig", "a student that needs one to four steps, by consistency distillation"),
 }
 
 

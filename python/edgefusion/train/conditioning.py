@@ -20,7 +20,9 @@ from edgefusion.train.text import token_ids
 
 @dataclasses.dataclass(frozen=True)
 class LatentDataConfig:
-    """`latents`: caches of `train latents`, of which cache i occurs `repeats[i]` times an epoch; or `pictures`, encoded in each step."""
+    """`latents` are caches of `train latents`, of which cache i occurs `repeats[i]` times an epoch; or else `pictures` are
+    encoded in each step.
+    """
 
     latents: list[Path] = dataclasses.field(default_factory=list)
     repeats: list[int] = dataclasses.field(default_factory=list)

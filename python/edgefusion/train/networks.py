@@ -42,11 +42,11 @@ def load_tokenizer(origin: str | Path) -> CLIPTokenizer:
     return _load(CLIPTokenizer, origin, "a tokenizer", **_subfolder(origin, "tokenizer"))
 
 
-def packaged_tokenizer() -> CLIPTokenizer:
-    """CLIP's own tokenizer, 77 tokens, from the rules that the package open_clip_torch ships."""
+def packaged_tokenizer(length: int) -> CLIPTokenizer:
+    """CLIP's own tokenizer, for prompts of `length` tokens, from the rules that the package open_clip_torch ships."""
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer_files.write_packaged(Path(scratch))
-        return CLIPTokenizer(vocab=f"{scratch}/vocab.json", merges=f"{scratch}/merges.txt", model_max_length=77)
+        return CLIPTokenizer(vocab=f"{scratch}/vocab.json", merges=f"{scratch}/merges.txt", model_max_length=length)
 
 
 def _subfolder(origin: str | Path, name: str) -> dict[str, str]:

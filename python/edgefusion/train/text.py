@@ -159,6 +159,6 @@ class TextTask(Task):
 
 def run(config: TextConfig, limits: Limits = Limits(), start_over: bool = False) -> Outcome:  # noqa: B008 - frozen
     """Trains both towers; writes `config.output`/text_encoder, tokenizer and scorer."""
-    tokenizer = packaged_tokenizer()
+    tokenizer = packaged_tokenizer(config.model.max_position_embeddings)
     pairs = Pairs(config, tokenizer, config.output / "features.safetensors")
     return train(TextTask(config, tokenizer), pairs, config, limits, start_over)
