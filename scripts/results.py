@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Writes docs/results.md: the paper's questions, answered at the scale of one machine without a GPU.
+
+`run` does the jobs of a plan (trainings, pictures, metrics, compilation), leaving out those that are done: it can be stopped at
+any time and goes on where it was. `collect` gathers the figures into one small file, and `page` writes the page from that file
+alone, so that anyone can write it again without the days of work behind it.
+
+    scripts/results.py run [--plan python/configs/mini/results.yaml] [--only REGEX] [--factor F]
+    scripts/results.py collect [--json docs/results.json]
+    scripts/results.py page [--json docs/results.json] [--output docs/results.md]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+import results_page
+import results_plan
+import results_speed
+import yaml
+from results_plan import Job, Plan
+
+from edgefusion import cli
+from edgefusion.errors import UserError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def _record(plan: Plan, job: Job) -> Path:
+    return plan.work / ".done" / f"{job.name}.json"
+
+
+def _digest(job: Job) -> str:
+    return hashlib.sha256(json.dumps(job.commands).encode()).hexdigest()
+
+
+def is_done(plan: Plan, job: Job) -> bool:
+    """Whether `job` has run to its end as it stands in the plan, and its output is there."""
+    try:
+        record = json.loads(_record(plan, job).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return record.get("digest") == _digest(job) and job.output.exists()
+
+
+def _training_ended(command: list[str]) -> bool:
+    """False for a training that was stopped (it ends with status 0 then): its newest checkpoint is not of its last step."""
+    settings = [command[i + 1] for i, word in enumerate(command) if word == "--set"]
+    output = next((Path(text.removeprefix("output=")) for text in settings if text.startswith("output=")), None)
+    if command[0] != "train" or output is None or not (output / "checkpoints").is_dir():
+        return True
+    steps = yaml.safe_load((output / "config.yaml").read_text(encoding="utf-8"))["loop"]["steps"]
+    newest = max((int(path.name.removeprefix("step-")) for path in (output / "checkpoints").glob("step-*")), default=0)
+    return newest >= steps
+
+
+def _execute(command: list[str]) -> None:
+    """Runs one command in this process: loading the libraries takes longer than many of the commands."""
+    if command[0] == "speed":
+        return results_speed.main(command[1:])
+    status = cli.main(command)
+    if status:
+        raise UserError(f"`edgefusion {' '.join(command)}` ended with status {status}")
+    if not _training_ended(command):
+        raise KeyboardInterrupt
+
+
+def run(plan: Plan, only: str) -> None:
+    """Does what is not done."""
+    jobs = [job for job in results_plan.expanded(plan) if re.search(only, job.name)]
+    missing = [job for job in jobs if not is_done(plan, job)]
+    print(f"{len(jobs)} jobs, {len(jobs) - len(missing)} done before", flush=True)
+    for number, job in enumerate(missing, 1):
+        start = time.monotonic()
+        print(f"[{number} of {len(missing)}] {job.name}", flush=True)
+        for command in job.commands:
+            _execute(command)
+        if not job.output.exists():
+            raise UserError(f"job {job.name}: its commands ended well, but '{job.output}' is not there")
+        record = {"digest": _digest(job), "seconds": round(time.monotonic() - start, 1), "commands": job.commands}
+        path = _record(plan, job)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _load(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
+def _figure(text: str, values: dict[str, str], name: str) -> float | None:
+    """The value at FILE#key (keys joined by points)."""
+    path, _, key = results_plan.filled(text, values, f"question {name}").partition("#")
+    found = _load(Path(path))
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def collect(plan: Plan) -> dict:
+    """The figures behind the page: for each question and variant the metrics of each seed; sizes and times of the models."""
+    questions = {}
+    for question in plan.questions:
+        variants, figures = {}, {}
+        for variant in question.variants:
+            values = [{"work": str(plan.work), **plan.values, "seed": str(seed)} for seed in plan.seeds]
+            files = [results_plan.filled(variant.metrics, each, f"question {question.name}") for each in values]
+            variants[variant.label] = [report for file in files if (report := _load(Path(file)))]
+        for label, text in question.figures.items():
+            per_seed = [{"work": str(plan.work), **plan.values, "seed": str(seed)} for seed in plan.seeds]
+            found = [_figure(text, values, question.name) for values in per_seed]
+            figures[label] = [value for value in found if value is not None]
+        questions[question.name] = {"variants": variants, "figures": figures}
+    speed = {model.label: _load(plan.work / "speed" / f"{Path(model.bundle).name}.json") for model in plan.models}
+    seconds = {job.name: _load(_record(plan, job)).get("seconds") for job in results_plan.expanded(plan)}
+    done = {name: value for name, value in seconds.items() if value is not None}
+    return {"seeds": plan.seeds, "questions": questions, "speed": speed, "job_seconds": done}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=["run", "list", "collect", "page"])
+    parser.add_argument("--plan", type=Path, default=REPOSITORY / "python/configs/mini/results.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of the plan, e.g. work=DIR")
+    parser.add_argument("--factor", type=float, default=1.0, metavar="F", help="longer or shorter trainings (default: 1)")
+    parser.add_argument("--only", default="", metavar="REGEX", help="jobs whose name it is found in")
+    parser.add_argument("--json", type=Path, default=REPOSITORY / "docs/results.json")
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "docs/results.md")
+    parsed = parser.parse_args(arguments)
+    try:
+        plan = results_plan.read(parsed.plan, parsed.set, parsed.factor)
+        if parsed.task == "run":
+            run(plan, parsed.only)
+        elif parsed.task == "list":
+            for job in results_plan.expanded(plan):
+                if re.search(parsed.only, job.name):
+                    print(f"{'done' if is_done(plan, job) else '    '}  {job.name}")
+        elif parsed.task == "collect":
+            parsed.json.write_text(json.dumps(collect(plan), indent=1) + "\n", encoding="utf-8")
+        else:
+            figures = _load(parsed.json)
+            if not figures:
+                raise UserError(f"'{parsed.json}' has no figures; `scripts/results.py collect` writes it")
+            parsed.output.write_text(results_page.render(plan, figures), encoding="utf-8")
+    except (UserError, OSError) as error:
+        print(f"results: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("results: stopped; run it again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
