@@ -138,17 +138,29 @@ static bool runsOn(const Artifact &artifact, DeviceKind device) {
                              });
 }
 
+/// Whether the device that the user names can run the artifact; an unknown NPU
+/// is for createNpuDevice to refuse.
+static Status checkDevice(const Artifact &artifact, const std::string &device) {
+  bool hasNpu = !artifact.npuPrograms.empty();
+  if (device.empty() || (device == "cpu") != hasNpu)
+    return Status();
+  if (hasNpu)
+    return Status(StatusCode::InvalidArgument,
+                  "it is compiled for the NPU and cannot run on the device "
+                  "'cpu'; compile the model with --target=cpu");
+  return Status(
+      StatusCode::InvalidArgument,
+      concat("it has no part for an NPU that the device ", quote(device),
+             " could run: it was compiled with --target=cpu, or the NPU runs "
+             "none of its operations; leave the device out to run it on the "
+             "CPU, or compile the model with --target=exynos-npu, which lists "
+             "what stays on the CPU and why"));
+}
+
 Status Session::Impl::createDevices(const SessionOptions &options) {
   bool hasNpu = !artifact.npuPrograms.empty();
-  bool wantsCpu = options.device == "cpu";
-  if (wantsCpu ? hasNpu : !hasNpu && !options.device.empty())
-    return Status(StatusCode::InvalidArgument,
-                  concat("it is compiled for ",
-                         hasNpu ? "the NPU and cannot run on the device "
-                                : "the CPU and cannot run on the device ",
-                         quote(options.device),
-                         "; compile the model with --target=",
-                         hasNpu ? "cpu" : "exynos-npu"));
+  if (Status status = checkDevice(artifact, options.device); !status.ok())
+    return status;
   // An artifact without launches still needs a device to name.
   if (!hasNpu || runsOn(artifact, DeviceKind::Cpu)) {
     Result<std::unique_ptr<Device>> device =

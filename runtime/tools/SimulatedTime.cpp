@@ -34,8 +34,10 @@ Result<SimulatedTime> efrun::simulatedTimeOf(const Session &session,
   if (time.machine.empty())
     return Status(StatusCode::InvalidArgument,
                   concat(quote(model),
-                         " has no NPU programs to simulate; compile it with "
-                         "--target=exynos-npu"));
+                         " has no NPU programs to simulate: it was compiled "
+                         "with --target=cpu, or the NPU runs none of its "
+                         "operations; compile it with --target=exynos-npu, "
+                         "which lists what stays on the CPU and why"));
   return time;
 }
 

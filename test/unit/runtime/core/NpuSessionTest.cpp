@@ -18,6 +18,7 @@
 
 using namespace efrt;
 using namespace efrt::test;
+using testing::AllOf;
 using testing::HasSubstr;
 namespace fb = efc::fb;
 
@@ -202,7 +203,10 @@ TEST_F(NpuSession, RefusesDevicesThatDoNotFit) {
   EXPECT_EQ(errorAfter({}, options), "");
   artifact = TestArtifact();
   EXPECT_THAT(errorAfter({}, options),
-              HasSubstr("compile the model with --target=exynos-npu"));
+              AllOf(HasSubstr("has no part for an NPU that the device "
+                              "'exynos-npu-sim' could run"),
+                    HasSubstr("leave the device out"),
+                    HasSubstr("compile the model with --target=exynos-npu")));
 }
 
 TEST_F(NpuSession, TakesRegisteredDevices) {
