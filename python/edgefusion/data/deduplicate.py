@@ -1,8 +1,9 @@
-"""Removes pictures that repeat another one: close in perceptual hash, and confirmed by the features of a network.
+"""Removes pictures that repeat another one: close in perceptual hash and in colours, and confirmed by the features of a network.
 
-A perceptual hash (pHash, of the ImageHash package) sees neither colour nor small parts: a red and a blue heart share it. So
-pictures whose hashes are close are candidates, and the cosine between their features decides. Of each set of repeats the largest
-stays, the first one read among equals. Only candidates are put through the network.
+A perceptual hash (pHash, of the ImageHash package) sees neither colour nor small parts: a red and a blue heart share it, and to a
+network that was trained to name things they are one thing, too. So pictures whose hashes and colours (on a grid of 4x4) are
+close are candidates, and the cosine between their features decides. Of each set of repeats the largest stays, the first one read
+among equals. Only candidates are put through the network.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import imagehash
 import numpy as np
+from PIL import Image
 
 from edgefusion.data import shards
 from edgefusion.data.executor import Executor, Unit
@@ -27,15 +29,17 @@ from edgefusion.data.summary import Counts
 
 @dataclasses.dataclass(frozen=True)
 class DeduplicateConfig:
-    """`hash_distance`: bits of 64 in which the hashes of repeats may differ. `features`: an extractor of
-    `edgefusion.eval.features`; without one the hash alone decides. `cosine`: the least cosine between the features of repeats.
+    """`hash_distance`: bits of 64 in which the hashes of repeats may differ. `colour_distance`: levels of 255 by which their
+    colours may differ, in the mean. `features`: an extractor of `edgefusion.eval.features`; without one hash and colours decide.
+    `cosine`: the least cosine between the features of repeats.
     """
 
     input: list[Path]
     output: Path
     hash_distance: int = 6
+    colour_distance: float = 12.0
     features: str | None = "efficientnet-lite0"
-    cosine: float = 0.95
+    cosine: float = 0.9
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -58,18 +62,16 @@ class Deduplicate(SampleStage):
             return
         hashes = _Hashes(_WorkConfig(self.config.input, self._work() / "hashes"))
         run_stage(hashes, executor, progress)
-        index = _Index(hashes.config.output)
-        cosine = None
+        index = _Index(hashes.config.output, self.config)
         if self.config.features:
             wanted = self._work() / "candidates.json"
-            shards.write_json(wanted, sorted(index.candidates(self.config.hash_distance)))
+            shards.write_json(wanted, sorted(index.candidates()))
             embeddings = _Embeddings(
                 _EmbeddingConfig(self.config.input, self._work() / "embeddings", self.config.features, str(wanted))
             )
             run_stage(embeddings, executor, progress)
             index.add_features(embeddings.config.output)
-            cosine = self.config.cosine
-        shards.write_json(target, index.repeats(self.config.hash_distance, cosine))
+        shards.write_json(target, index.repeats())
 
     def apply(self, sample: Sample, counts: Counts) -> Sample | None:
         original = _read_json(self._work() / "repeats.json").get(sample.key)
@@ -112,23 +114,30 @@ class _WorkStage:
 
 @dataclasses.dataclass(frozen=True)
 class _Hashes(_WorkStage):
-    """Hash, digest and size of every picture. Equal bytes are decoded once a shard."""
+    """Hash, colours, digest and size of every picture. Equal bytes are decoded once a shard."""
 
     config: _WorkConfig
     name = "deduplicate (hashes)"
 
     def samples(self, unit: Unit, counts: Counts) -> Iterator[Sample]:
-        known: dict[str, str | None] = {}
+        known: dict[str, tuple[str | None, list[int]]] = {}
         for sample in shards.read_shard(Path(unit["shard"])):
             counts.read += 1
             digest = hashlib.sha256(sample.picture or b"").hexdigest()
             if digest not in known:
-                try:
-                    known[digest] = str(imagehash.phash(sample.image()))
-                except BadPictureError:
-                    known[digest] = None
+                known[digest] = _fingerprint(sample)
+            value, grid = known[digest]
             pixels = sample.fields["width"] * sample.fields["height"]
-            yield Sample(sample.key, {"hash": known[digest], "digest": digest, "pixels": pixels})
+            yield Sample(sample.key, {"hash": value, "colours": grid, "digest": digest, "pixels": pixels})
+
+
+def _fingerprint(sample: Sample) -> tuple[str | None, list[int]]:
+    """pHash and the mean colours of 4x4 fields; None for a picture that cannot be decoded."""
+    try:
+        image = sample.image()
+    except BadPictureError:
+        return None, []
+    return str(imagehash.phash(image)), np.asarray(image.resize((4, 4), Image.Resampling.BOX)).ravel().tolist()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +179,8 @@ def _with_features(samples: list[Sample], extractor: str) -> Iterator[Sample]:
 class _Index:
     """The pictures that differ in their bytes, in the order in which they are preferred: larger first, then as read."""
 
-    def __init__(self, hashes: Path) -> None:
+    def __init__(self, hashes: Path, config: DeduplicateConfig) -> None:
+        self._config = config
         rows = [(sample.key, sample.fields) for sample in shards.read_dataset(hashes)]
         self._bad = [key for key, fields in rows if fields["hash"] is None]
         rows = [row for row in rows if row[1]["hash"] is not None]
@@ -179,6 +189,7 @@ class _Index:
         first: dict[str, str] = {}
         self._keys: list[str] = []
         values: list[int] = []
+        grids: list[list[int]] = []
         for index in order:
             key, fields = rows[index]
             original = first.setdefault(fields["digest"], key)
@@ -187,7 +198,9 @@ class _Index:
                 continue
             self._keys.append(key)
             values.append(int(fields["hash"], 16))
+            grids.append(fields["colours"])
         self._hashes = np.array(values, np.uint64)
+        self._colours = np.array(grids, np.int16).reshape(len(values), 48)
         self._features: dict[str, np.ndarray] = {}
 
     def add_features(self, dataset: Path) -> None:
@@ -195,31 +208,39 @@ class _Index:
             vector = np.frombuffer(base64.b64decode(sample.fields["features"]), np.float16)
             self._features[sample.key] = vector.astype(np.float32)
 
-    def candidates(self, distance: int) -> set[str]:
-        """The keys of pictures whose hash is close to that of another with other bytes."""
-        close = np.zeros(len(self._keys), bool)
+    def candidates(self) -> set[str]:
+        """The keys of pictures that are close in hash and colours to another with other bytes."""
+        chosen = set()
         for index in range(1, len(self._keys)):
-            near = np.bitwise_count(self._hashes[:index] ^ self._hashes[index]) <= distance
-            close[:index] |= near
-            close[index] |= near.any()
-        return {self._keys[index] for index in np.flatnonzero(close)}
+            near = self._close(index, np.arange(index))
+            chosen.update(near.tolist())
+            if near.size:
+                chosen.add(index)
+        return {self._keys[index] for index in chosen}
 
-    def repeats(self, distance: int, cosine: float | None) -> dict[str, str]:
+    def repeats(self) -> dict[str, str]:
         """For each picture to remove the key of the one that stays, "" for one that cannot be decoded."""
-        kept_hashes, kept_keys = np.zeros(len(self._keys), np.uint64), []
+        kept, count = np.zeros(len(self._keys), np.int64), 0
         repeats: dict[str, str] = {}
-        for key, value in zip(self._keys, self._hashes, strict=True):
-            near = np.flatnonzero(np.bitwise_count(kept_hashes[: len(kept_keys)] ^ value) <= distance)
-            same = (kept_keys[index] for index in near if cosine is None or self._cosine(kept_keys[index], key) >= cosine)
-            original = next(same, None)
+        for index, key in enumerate(self._keys):
+            near = (self._keys[other] for other in self._close(index, kept[:count]))
+            original = next((other for other in near if self._confirmed(other, key)), None)
             if original is not None:
                 repeats[key] = original
                 continue
-            kept_hashes[len(kept_keys)] = value
-            kept_keys.append(key)
+            kept[count] = index
+            count += 1
         # A picture equal to one that repeats a third repeats that third one.
         equal = {key: repeats.get(original, original) for key, original in self._equal.items()}
         return repeats | equal | dict.fromkeys(self._bad, "")
 
-    def _cosine(self, first: str, second: str) -> float:
-        return float(self._features[first] @ self._features[second])
+    def _close(self, index: int, others: np.ndarray) -> np.ndarray:
+        """Those of `others` that are close to picture `index` in hash and in colours."""
+        near = others[np.bitwise_count(self._hashes[others] ^ self._hashes[index]) <= self._config.hash_distance]
+        difference = np.abs(self._colours[near] - self._colours[index]).mean(axis=1)
+        return near[difference <= self._config.colour_distance]
+
+    def _confirmed(self, first: str, second: str) -> bool:
+        if not self._config.features:
+            return True
+        return float(self._features[first] @ self._features[second]) >= self._config.cosine
