@@ -2,13 +2,16 @@
 
 Three artifacts for the CPU run on the same samples: float32, `w8` (weights rounded, activations in float) and `w8a16`. The output
 of the last against ONNX Runtime float32 is the whole error; against `w8` it is the activations' own part. Each tensor that both
-the float32 and the w8a16 artifact compute is compared, worst first. An artifact does not keep the scale of an int16 tensor in
-the middle of the model: the one that fits the float32 tensor best (least squares) stands for it.
+the float32 and the w8a16 artifact compute is compared, worst first: its error is what all layers up to it add up to, and beside
+it stands what its own rounding to int16 would give alone, so that a tensor that one scale does not suit is told from those that
+only inherit an error. An artifact does not keep the scale of an int16 tensor in the middle of the model: the one that fits the
+float32 tensor best (least squares) stands for it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -41,7 +44,10 @@ class TensorQuality:
     tensor: str
     node: str
     op: str
+    #: Of the tensor in the w8a16 artifact against float32.
     sqnr_db: float
+    #: Of rounding the exact tensor to integers of its scale; infinite for one that stays in float.
+    rounding_db: float
 
 
 @dataclass
@@ -62,8 +68,11 @@ class Quality:
                 f"float32 {output.float32:.1f}",
                 f"  {output.output}: the activations' own part (w8a16 against weights alone) {output.activations_own:.2f}",
             ]
-        lines.append(f"{'SQNR dB':>9}  {'operation':<32}  node      (w8a16 against float32, worst first)")
-        lines += [f"{check.sqnr_db:9.2f}  {check.op[:32]:<32}  {check.node}" for check in self.tensors[:rows]]
+        lines.append("Tensors, worst first: SQNR of w8a16 against float32, and what rounding this tensor alone would give:")
+        lines.append(f"{'SQNR dB':>9} {'alone':>8}  {'operation':<32}  node")
+        for check in self.tensors[:rows]:
+            alone = f"{check.rounding_db:8.1f}" if math.isfinite(check.rounding_db) else f"{'float':>8}"
+            lines.append(f"{check.sqnr_db:9.2f} {alone}  {check.op[:32]:<32}  {check.node}")
         return "\n".join(lines)
 
 
@@ -71,11 +80,22 @@ def _pooled(reference_values: Sequence[np.ndarray], values: Sequence[np.ndarray]
     return accuracy.sqnr_db(np.concatenate([v.ravel() for v in reference_values]), np.concatenate([v.ravel() for v in values]))
 
 
-def _as_real(value: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """`value` in the units of `expected`: integers times the scale that fits best."""
-    real = value.astype(np.float64).reshape(expected.shape)
-    power = float(np.vdot(real, real))
-    return real * (float(np.vdot(real, expected)) / power if power > 0 else 1.0) if value.dtype.kind == "i" else real
+def _scale(value: np.ndarray, expected: np.ndarray) -> float:
+    """What integers are multiplied by to be nearest to `expected`; 1 for floats."""
+    power = float(np.vdot(value, value))
+    return float(np.vdot(value, expected)) / power if power > 0 else 1.0
+
+
+def compare(tensor: str, node: str, op: str, value: np.ndarray, expected: np.ndarray) -> TensorQuality:
+    """`value` (int16 or float, any shape with as many elements) against the float32 tensor `expected`."""
+    real, rounding = value.astype(np.float64).reshape(expected.shape), math.inf
+    if value.dtype.kind == "i":
+        scale = _scale(real, expected)
+        real *= scale
+        # Rounding errors are uniform over a step: their variance is scale^2 / 12.
+        power, noise = float(np.mean(np.square(expected, dtype=np.float64))), scale * scale / 12
+        rounding = 10 * math.log10(power / noise) if power > 0 and noise > 0 else math.inf
+    return TensorQuality(tensor, node, op, accuracy.sqnr_db(expected, real), rounding)
 
 
 def _compare_tensors(exact: Session, quantized: Session, sample: calibrate.Sample) -> list[TensorQuality]:
@@ -86,15 +106,15 @@ def _compare_tensors(exact: Session, quantized: Session, sample: calibrate.Sampl
         if tensor and value.dtype == np.float32:
             expected[tensor] = value.copy()
 
-    def compare(tensor: str, node: str, op: str, value: np.ndarray) -> None:
+    def check(tensor: str, node: str, op: str, value: np.ndarray) -> None:
         known = expected.get(tensor)
         if known is None or known.size != value.size:
             return
         # A kernel's last launch with the tensor's name gives the tensor.
-        checks[tensor] = TensorQuality(tensor, node, op, accuracy.sqnr_db(known, _as_real(value, known)))
+        checks[tensor] = compare(tensor, node, op, value, known)
 
     exact.run_observed(sample, keep)
-    quantized.run_observed(sample, compare)
+    quantized.run_observed(sample, check)
     return sorted(checks.values(), key=lambda check: check.sqnr_db)
 
 

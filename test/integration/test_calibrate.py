@@ -108,8 +108,22 @@ def test_quality_tells_the_errors_apart(model: Path, samples: Path, table: Path)
     assert output.activations_own > 60
     assert len(output.total_by_sample) == 3
     assert {check.tensor for check in result.tensors} >= {"g", "q", "k", "a"}
-    assert all(check.sqnr_db > 30 for check in result.tensors)
+    assert all(check.sqnr_db > 30 and check.rounding_db > 60 for check in result.tensors)
     assert "activations' own part" in result.as_table(5)
+
+
+def test_the_rounding_of_a_tensor_is_told_from_what_it_inherits() -> None:
+    generator = np.random.default_rng(20261123)
+    exact = generator.standard_normal((64, 64)).astype(np.float32)
+    stored = np.rint(exact / 0.001).astype(np.int16)
+    rounded = quality.compare("t", "node", "conv", stored.ravel(), exact)
+    assert rounded.rounding_db == pytest.approx(20 * np.log10(np.sqrt(12) / 0.001), abs=0.5)
+    assert rounded.sqnr_db == pytest.approx(rounded.rounding_db, abs=0.5)
+    noisy = stored + np.rint(generator.standard_normal(stored.shape) * 100).astype(np.int16)
+    inherited = quality.compare("t", "node", "conv", noisy, exact)
+    assert inherited.sqnr_db == pytest.approx(20, abs=0.5)
+    assert inherited.rounding_db == pytest.approx(rounded.rounding_db, abs=0.5)
+    assert quality.compare("t", "node", "conv", exact, exact).rounding_db == np.inf
 
 
 def test_bad_samples_are_refused(model: Path, tmp_path: Path) -> None:
