@@ -176,6 +176,8 @@ class _Loop:
             sampler=order.batches(start),
             batch_size=None,
             num_workers=self.loop.workers,
+            # Otherwise a loader takes a number from torch's own generator, and a resumed run goes on with other ones.
+            generator=torch.Generator(),
         )
         for number, batch in enumerate(loader, start):
             yield number, {name: value.to(accelerator.device) for name, value in batch.items()}
