@@ -104,7 +104,7 @@ def _pipeline(options: DiffusionConfig) -> Any:  # noqa: ANN401 - a diffusers pi
     from diffusers import AutoPipelineForText2Image
 
     try:
-        pipeline = AutoPipelineForText2Image.from_pretrained(options.model, torch_dtype=getattr(torch, options.dtype))
+        pipeline = AutoPipelineForText2Image.from_pretrained(options.model, dtype=getattr(torch, options.dtype))
     except (OSError, ValueError) as error:
         raise UserError(f"diffusion.model {options.model}: cannot be loaded: {str(error).strip().splitlines()[0]}") from None
     pipeline.set_progress_bar_config(disable=True)
