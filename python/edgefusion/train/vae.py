@@ -43,11 +43,15 @@ class VaeModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class VaeConfig(RunConfig):
-    """`start` is the folder of an autoencoder to go on from, instead of `model` with random weights."""
+    """`start` is the folder of an autoencoder to go on from, instead of `model` with random weights.
+
+    With `decoder_only` its encoder stays as it is, and with it the latents that were computed and the U-Nets trained on them.
+    """
 
     data: DataConfig
     model: VaeModelConfig | None = None
     start: Path | None = None
+    decoder_only: bool = False
     pixel_weight: float = 1.0
     edge_weight: float = 1.0
     kl_weight: float = 1e-6
@@ -55,6 +59,8 @@ class VaeConfig(RunConfig):
     def __post_init__(self) -> None:
         if (self.model is None) == (self.start is None):
             raise ValueError("model or start: give one of them")
+        if self.decoder_only and not self.start:
+            raise ValueError("decoder_only: needs start, whose encoder is kept")
 
 
 def build(model: VaeModelConfig, size: int) -> AutoencoderKL:
@@ -98,6 +104,9 @@ class VaeTask(Task):
         self._pictures = pictures
         torch.manual_seed(config.seed)
         vae = load_vae(config.start) if config.start else build(config.model, config.data.size)
+        if config.decoder_only:
+            for part in (vae.encoder, vae.quant_conv):
+                part.requires_grad_(False)
         self.trained = {"vae": _Reconstruction(vae)}
 
     def loss(self, batch: Values, random: torch.Generator) -> tuple[torch.Tensor, Values]:
@@ -113,7 +122,8 @@ class VaeTask(Task):
 
     def write(self, networks: Mapping[str, torch.nn.Module], folder: Path) -> None:
         vae = networks["vae"].vae
-        vae.register_to_config(scaling_factor=round(1 / self._latent_deviation(vae), 5))
+        if not self.config.decoder_only:
+            vae.register_to_config(scaling_factor=round(1 / self._latent_deviation(vae), 5))
         replace_folder(folder / "vae", vae.save_pretrained)
 
     def _latent_deviation(self, vae: torch.nn.Module) -> float:
