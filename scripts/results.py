@@ -13,7 +13,6 @@ alone, so that anyone can write it again without the days of work behind it.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import re
 import sys
@@ -36,17 +35,13 @@ def _record(plan: Plan, job: Job) -> Path:
     return plan.work / ".done" / f"{job.name}.json"
 
 
-def _digest(job: Job) -> str:
-    return hashlib.sha256(json.dumps(job.commands).encode()).hexdigest()
-
-
 def is_done(plan: Plan, job: Job) -> bool:
     """Whether `job` has run to its end as it stands in the plan, and its output is there."""
     try:
         record = json.loads(_record(plan, job).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return record.get("digest") == _digest(job) and job.output.exists()
+    return record.get("digest") == job.digest and job.output.exists()
 
 
 def _training_ended(command: list[str]) -> bool:
@@ -83,7 +78,7 @@ def run(plan: Plan, only: str) -> None:
             _execute(command)
         if not job.output.exists():
             raise UserError(f"job {job.name}: its commands ended well, but '{job.output}' is not there")
-        record = {"digest": _digest(job), "seconds": round(time.monotonic() - start, 1), "commands": job.commands}
+        record = {"digest": job.digest, "seconds": round(time.monotonic() - start, 1), "commands": job.commands}
         path = _record(plan, job)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

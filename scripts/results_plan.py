@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,21 +22,22 @@ METRICS = {"clip_score": True, "fid": False, "kid": False, "is": True}
 class JobConfig:
     """Commands of `edgefusion` (or of this script), for each combination of the values that its texts name as {KEY}.
 
-    {seed} stands for each of the plan's seeds, {KEY} of `each` for each of its values, any other for one of `values`.
-    `output` is what the commands make; it is {output} in them.
+    {seed} stands for each of the plan's seeds, {KEY} of `each` for each of its values, {KEY} of `choose` for the text that goes
+    with the combination, any other for one of the plan's `values`. `output` is what the commands make; it is {output} in them.
     """
 
     name: str
     output: str
     commands: list[str]
     each: dict[str, list[str]] = field(default_factory=dict)
-    values: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: KEY: {a value of a key of `each`: text}
+    choose: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class VariantConfig:
     label: str
-    #: The metrics file, with {seed}; or files to choose other figures from.
+    #: The file that `edgefusion eval metrics` writes, with {seed}.
     metrics: str
 
 
@@ -81,11 +85,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Job:
-    """One combination of a JobConfig."""
+    """One combination of a JobConfig. `digest` changes with its commands and with those of every job that it builds on."""
 
     name: str
     output: Path
     commands: list[list[str]]
+    digest: str
 
 
 def read(path: Path, overrides: list[str], factor: float = 1.0) -> Plan:
@@ -115,27 +120,48 @@ def filled(text: str, values: dict[str, str], where: str) -> str:
     return re.sub(r"\{(\w+)\}", value, text)
 
 
+def _combinations(plan: Plan, config: JobConfig) -> Iterator[dict[str, str]]:
+    """The value of every {KEY} of a job, for each combination."""
+    chosen_texts = [text for table in config.choose.values() for text in table.values()]
+    ranges = dict(config.each)
+    if "{seed}" in " ".join([config.name, config.output, *config.commands, *chosen_texts]):
+        ranges["seed"] = [str(seed) for seed in plan.seeds]
+    for chosen in itertools.product(*ranges.values()):
+        values = {"work": str(plan.work), **plan.values, **dict(zip(ranges, chosen, strict=True))}
+        for key, table in config.choose.items():
+            text = next((table[name] for name in chosen if name in table), None)
+            if text is None:
+                raise UserError(f"job {config.name}: {key} has nothing for {', '.join(chosen)}")
+            values[key] = text
+        yield values
+
+
+def _paths(work: Path, commands: list[list[str]]) -> set[Path]:
+    """What of the work folder the commands name."""
+    found = re.findall(re.escape(f"{work}/") + r"[^\s,\]\[=]+", " ".join(itertools.chain(*commands)))
+    return {Path(path) for path in found}
+
+
+def _meet(one: set[Path], other: set[Path]) -> bool:
+    return any(a == b or a in b.parents or b in a.parents for a in one for b in other)
+
+
 def expanded(plan: Plan) -> list[Job]:
-    """Every job of the plan, in order."""
-    jobs = []
+    """Every job of the plan, in order. A job builds on each earlier one that names the same file or folder of the work folder."""
+    jobs: list[Job] = []
+    paths: list[set[Path]] = []
     for config in plan.jobs:
-        texts = " ".join([config.name, config.output, *config.commands, *(t for v in config.values.values() for t in v.values())])
-        ranges = dict(config.each)
-        if "{seed}" in texts:
-            ranges["seed"] = [str(seed) for seed in plan.seeds]
-        for chosen in itertools.product(*ranges.values()):
-            values = {"work": str(plan.work), **plan.values, **dict(zip(ranges, chosen, strict=True))}
-            # values: {KEY: {value of another key: text}}, e.g. what each variant's configuration is.
-            for key, table in config.values.items():
-                selected = next((table[name] for name in chosen if name in table), None)
-                if selected is None:
-                    raise UserError(f"job {config.name}: {key} has nothing for {', '.join(chosen)}")
-                values[key] = selected
-            where = f"job {config.name}"
-            output = filled(config.output, values, where)
+        where = f"job {config.name}"
+        for values in _combinations(plan, config):
+            name, output = (filled(text, values, where) for text in (config.name, config.output))
             commands = [shlex.split(filled(text, {**values, "output": output}, where)) for text in config.commands]
-            jobs.append(Job(filled(config.name, values, where), Path(output), commands))
-    names = [job.name for job in jobs]
-    for name in {name for name in names if names.count(name) > 1}:
-        raise UserError(f"job {name}: occurs {names.count(name)} times; its name must hold every key of `each`, and {{seed}}")
+            named = _paths(plan.work, commands)
+            digest = hashlib.sha256(json.dumps(commands).encode())
+            for job, earlier in zip(jobs, paths, strict=True):
+                if job.name == name:
+                    raise UserError(f"job {name}: occurs twice; its name must hold every key of `each`, and {{seed}}")
+                if _meet(named, earlier):
+                    digest.update(job.digest.encode())
+            jobs.append(Job(name, Path(output), commands, digest.hexdigest()))
+            paths.append(named)
     return jobs

@@ -44,6 +44,7 @@ def _add_generate(tasks: argparse._SubParsersAction) -> None:
     parser.add_argument("--threads", type=int, default=0, help="threads (default: one a core)")
     parser.add_argument("--device", default="", metavar="NAME", help="runs a bundle's NPU programs (default: the simulator)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--replace", action="store_true", help="remove pictures of other settings from the output first")
     parser.set_defaults(run=_generate)
 
 
@@ -93,7 +94,7 @@ def _generate(arguments: argparse.Namespace) -> int:
         print(f"{start}{done} of {total} pictures, {seconds:.0f} s", end=end, file=sys.stderr, flush=True)
 
     wanted = generate.requests(prompts, arguments.seed, arguments.per_prompt)
-    made = generate.generate(generator, wanted, arguments.output, progress)
+    made = generate.generate(generator, wanted, arguments.output, progress, arguments.replace)
     print(f"wrote {made} pictures to {arguments.output} ({len(wanted) - made} were there)")
     return 0
 

@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import json
 import os
+import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -183,15 +184,19 @@ def open_generator(
     return PipelineGenerator(folder, steps, guidance, sampler, batch)
 
 
-def _settle(output: Path, settings: Settings) -> list[dict[str, Any]]:
-    """The pictures that `output` has already; a UserError if they were made with other settings."""
+def _settle(output: Path, settings: Settings, replace: bool) -> list[dict[str, Any]]:
+    """The pictures that `output` has already. If they were made with other settings: `replace` them, or a UserError."""
     path = output / _SETTINGS
     output.mkdir(parents=True, exist_ok=True)
     wanted = asdict(settings)
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
+        if found != wanted and not replace:
+            changes = ", ".join(f"{key} {found.get(key)}" for key in wanted if found.get(key) != wanted[key])
+            raise UserError(f"'{output}' holds pictures of other settings ({changes}); choose another folder, or --replace them")
         if found != wanted:
-            raise UserError(f"'{output}' holds pictures of {found}, not of {wanted}; choose another folder")
+            shutil.rmtree(output)
+            return _settle(output, settings, replace=False)
     elif any(output.iterdir()):
         raise UserError(f"'{output}' is not empty and not of `edgefusion eval generate`; choose another folder")
     else:
@@ -217,13 +222,18 @@ def _save(image: Image.Image, path: Path) -> None:
 
 
 def generate(
-    generator: Generator, wanted: Sequence[Request], output: Path, progress: Callable[[int, int, float], None] | None = None
+    generator: Generator,
+    wanted: Sequence[Request],
+    output: Path,
+    progress: Callable[[int, int, float], None] | None = None,
+    replace: bool = False,
 ) -> int:
     """Makes the pictures of `wanted` that `output` does not have yet; returns how many.
 
-    `progress` is told how many are done, how many there are, and the seconds since the start.
+    With `replace`, pictures of other settings are removed first; without, they are a UserError. `progress` is told how many are
+    done, how many there are, and the seconds since the start.
     """
-    done = {(record["prompt"], record["seed"]) for record in _settle(output, generator.settings)}
+    done = {(record["prompt"], record["seed"]) for record in _settle(output, generator.settings, replace)}
     missing = [request for request in dict.fromkeys(wanted) if (request.prompt, request.seed) not in done]
     start, number = time.monotonic(), len(done)
     for first in range(0, len(missing), generator.batch):
