@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +92,19 @@ def _run_file(arguments: argparse.Namespace) -> int:
             raise UserError(f"{arguments.config}: document {number}: stage: expected one of {', '.join(STAGES)}, found {name}")
     # Every document is checked before the first stage starts.
     for name, document in zip(names, documents, strict=True):
-        _stage(name, document, arguments)
+        load_stage(name, document, str(arguments.config), arguments.set)
     for name, document in zip(names, documents, strict=True):
         _run(name, document, arguments)
     return 0
 
 
-def _stage(name: str, document: dict[str, Any], arguments: argparse.Namespace) -> Any:  # noqa: ANN401 - a Stage
+def load_stage(name: str, document: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> Any:  # noqa: ANN401 - a Stage
+    """The stage `name` with its configuration from a document of the file `where`."""
     from edgefusion import configuration
 
     command = STAGES[name]
     module = importlib.import_module(f"edgefusion.data.{command.module}")
-    config = configuration.parse(document, getattr(module, command.config), f"{arguments.config} ({name})", arguments.set)
+    config = configuration.parse(document, getattr(module, command.config), f"{where} ({name})", overrides)
     return getattr(module, command.stage)(config)
 
 
@@ -112,7 +114,8 @@ def _run(name: str, document: dict[str, Any], arguments: argparse.Namespace) -> 
     if arguments.workers < 0 or arguments.gpus < 0:
         raise UserError("--workers and --gpus must not be negative")
     where = executor.choose(arguments.workers, arguments.ray_address, arguments.gpus)
-    summary = stage.run_stage(_stage(name, document, arguments), where, stage.terminal_progress())
+    loaded = load_stage(name, document, str(arguments.config), arguments.set)
+    summary = stage.run_stage(loaded, where, stage.terminal_progress())
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     print(summary.sentence())

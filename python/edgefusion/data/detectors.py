@@ -101,7 +101,7 @@ def plain_background(pixels: np.ndarray) -> np.ndarray | None:
 
 
 def spectral_residual(pixels: np.ndarray) -> np.ndarray:
-    """Saliency [height, width] by Hou & Zhang 2007: the log spectrum of the picture at 64 pixels, less its local mean."""
+    """Saliency [height, width] in [0, 1] by Hou & Zhang 2007: the log spectrum of the picture at 64 pixels, less its local mean."""
     height, width = pixels.shape[:2]
     small = Image.fromarray(pixels).convert("L").resize((64, 64), Image.Resampling.BOX)
     spectrum = np.fft.fft2(np.asarray(small, np.float64))
@@ -109,6 +109,7 @@ def spectral_residual(pixels: np.ndarray) -> np.ndarray:
     residual = logarithm - ndimage.uniform_filter(logarithm, 3, mode="wrap")
     saliency = np.abs(np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))) ** 2
     saliency = ndimage.gaussian_filter(saliency, 2.5)
+    saliency /= saliency.max() + 1e-30
     return np.asarray(Image.fromarray(saliency.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
 
 
