@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import math
 import statistics
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,16 +77,24 @@ def frechet_distance(real: torch.Tensor, made: torch.Tensor) -> float:
     return float(metric.compute())
 
 
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Random numbers of their own, and none of the warnings on memory and on a single split, both of which are known here."""
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        torch.manual_seed(seed)
+        yield
+
+
 def kernel_distance(real: torch.Tensor, made: torch.Tensor, seed: int) -> tuple[float, float]:
     """KID, mean and deviation over 100 subsets (Binkowski et al. 2018): unlike FID unbiased with few pictures."""
     from torchmetrics.image.kid import KernelInceptionDistance
 
     subset = min(_SUBSET, len(real), len(made))
-    metric = KernelInceptionDistance(feature=_Features(real.shape[1]), subsets=100, subset_size=subset)
-    metric.update(real, real=True)
-    metric.update(made, real=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with _seeded(seed):
+        metric = KernelInceptionDistance(feature=_Features(real.shape[1]), subsets=100, subset_size=subset)
+        metric.update(real, real=True)
+        metric.update(made, real=False)
         mean, deviation = metric.compute()
     return float(mean), float(deviation)
 
@@ -93,10 +104,9 @@ def inception_score(logits: torch.Tensor, seed: int) -> tuple[float, float]:
     from torchmetrics.image.inception import InceptionScore
 
     splits = max(1, min(10, len(logits) // _SPLIT))
-    metric = InceptionScore(feature=_Features(logits.shape[1]), splits=splits)
-    metric.update(logits)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with _seeded(seed):
+        metric = InceptionScore(feature=_Features(logits.shape[1]), splits=splits)
+        metric.update(logits)
         mean, deviation = metric.compute()
     return float(mean), float(deviation) if splits > 1 else math.nan
 
