@@ -101,7 +101,7 @@ def plain_background(pixels: np.ndarray) -> np.ndarray | None:
 
 
 def spectral_residual(pixels: np.ndarray) -> np.ndarray:
-    """Saliency [height, width] in [0, 1] by Hou & Zhang 2007: the log spectrum of the picture at 64 pixels, less its local mean."""
+    """Saliency [height, width] in [0, 1] by Hou & Zhang 2007: the log spectrum at 64 pixels, less its local mean."""
     height, width = pixels.shape[:2]
     small = Image.fromarray(pixels).convert("L").resize((64, 64), Image.Resampling.BOX)
     spectrum = np.fft.fft2(np.asarray(small, np.float64))

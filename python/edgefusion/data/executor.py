@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -61,6 +62,9 @@ class RayExecutor:
     def map(self, task: Task, units: Sequence[Unit]) -> Iterator[Record]:
         self._connect()
         import ray
+        import ray.data
+
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
 
         def run(row: dict[str, str]) -> dict[str, str]:
             return {"record": json.dumps(task(json.loads(row["unit"])))}
