@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import tarfile
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgefusion.data import shards
+from edgefusion.data.shards import StoredSample
 from edgefusion.errors import UserError
 from edgefusion.local_page import Content, JsonLines, add_serving, serve
 
@@ -24,47 +23,11 @@ _MAX_PAGE = 200
 _TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A sample; the picture stays in its shard until it is shown."""
-
-    key: str
-    fields: dict[str, Any]
-    shard: Path
-    offset: int
-    size: int
-    type: str
-
-    @property
-    def origin(self) -> str:
-        """The collection that the source names: what stands before the first # / or colon."""
-        source = str(self.fields.get("source", ""))
-        end = min((position for position in map(source.find, "#/:") if position > 0), default=len(source))
-        return source[:end]
-
-    def picture(self) -> bytes:
-        with self.shard.open("rb") as stream:
-            stream.seek(self.offset)
-            return stream.read(self.size)
-
-
-def index(dataset: Path) -> list[Pair]:
-    """The pairs of a dataset, in order, without reading their pictures."""
-    pairs = []
-    for path in shards.shard_paths(dataset):
-        pictures: dict[str, tuple[tarfile.TarInfo, str]] = {}
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                stem, _, extension = member.name.rpartition(".")
-                if extension in shards.PICTURES:
-                    pictures[stem] = member, shards.PICTURES[extension]
-                elif extension == "json" and stem in pictures and (stream := archive.extractfile(member)):
-                    picture, kind = pictures.pop(stem)
-                    fields = json.loads(stream.read())
-                    pairs.append(Pair(stem, fields, path, picture.offset_data, picture.size, _TYPES[kind]))
-    if not pairs:
-        raise UserError(f"'{dataset}' holds no picture to look at")
-    return pairs
+def origin(pair: StoredSample) -> str:
+    """The collection that the source names: what stands before the first # / or colon."""
+    source = str(pair.fields.get("source", ""))
+    end = min((position for position in map(source.find, "#/:") if position > 0), default=len(source))
+    return source[:end]
 
 
 class Curation:
@@ -74,9 +37,11 @@ class Curation:
 
     def __init__(self, dataset: Path, log: Path) -> None:
         self._name = dataset.name
-        self._pairs = index(dataset)
+        self._pairs = [pair for shard in shards.shard_paths(dataset) for pair in shards.index_shard(shard)]
+        if not self._pairs:
+            raise UserError(f"'{dataset}' holds no picture to look at")
         self._position = {pair.key: position for position, pair in enumerate(self._pairs)}
-        self._origins = Counter(pair.origin for pair in self._pairs)
+        self._origins = Counter(origin(pair) for pair in self._pairs)
         self._log = JsonLines(log)
         self._decisions: dict[str, str] = {}
         #: (key, decision before) of each decision that can be undone.
@@ -109,7 +74,7 @@ class Curation:
             return self._list(query)
         if path.startswith("picture/"):
             pair = self._pairs[self._position[path.removeprefix("picture/")]]
-            return Content(pair.picture(), pair.type)
+            return Content(pair.picture(), _TYPES[pair.extension])
         raise KeyError(path)
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -130,8 +95,8 @@ class Curation:
     def _state(self) -> dict[str, Any]:
         return {"counts": self.counts(), "undo": bool(self._history)}
 
-    def _matches(self, pair: Pair, origin: str, state: str, words: list[str]) -> bool:
-        if origin and pair.origin != origin:
+    def _matches(self, pair: StoredSample, wanted: str, state: str, words: list[str]) -> bool:
+        if wanted and origin(pair) != wanted:
             return False
         if state != "all" and self._decisions.get(pair.key, "undecided") != state:
             return False
@@ -145,11 +110,11 @@ class Curation:
             start, size = int(query.get("start", "0")), min(_MAX_PAGE, max(1, int(query.get("size", "12"))))
         except ValueError:
             raise UserError("start and size are whole numbers") from None
-        origin, state = query.get("origin", ""), query.get("state", "all")
+        wanted, state = query.get("origin", ""), query.get("state", "all")
         if state not in _STATES:
             raise UserError(f"state is one of {', '.join(_STATES)}")
         words = query.get("text", "").lower().split()
-        matching = [p for p, pair in enumerate(self._pairs) if self._matches(pair, origin, state, words)]
+        matching = [p for p, pair in enumerate(self._pairs) if self._matches(pair, wanted, state, words)]
         before = [position for position in matching if position < start]
         after = matching[len(before) :]
         shown = before[-size:] if "back" in query else after[:size]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -9,7 +10,7 @@ import tarfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from edgefusion.data.sample import Sample
 from edgefusion.errors import UserError
@@ -42,6 +43,45 @@ def read_shard(path: Path) -> Iterator[Sample]:
         extension = next((name for name in members if name in PICTURES), None)
         fields = json.loads(members["json"])
         yield Sample(key, fields, members[extension] if extension else None, PICTURES.get(extension or "", "png"))
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredSample:
+    """A sample with a picture, which stays in its shard until it is read."""
+
+    key: str
+    fields: dict[str, Any]
+    extension: str
+    shard: Path
+    #: Of the encoded picture, in the shard, in bytes.
+    offset: int
+    size: int
+
+    def picture(self) -> bytes:
+        with self.shard.open("rb") as stream:
+            stream.seek(self.offset)
+            return stream.read(self.size)
+
+
+def index_shard(path: Path) -> list[StoredSample]:
+    """The samples of a shard that have a picture, in order, without reading the pictures; a UserError if the file is damaged."""
+    pictures: dict[str, tuple[tarfile.TarInfo, str]] = {}
+    fields: dict[str, dict[str, Any]] = {}
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                key, _, extension = member.name.partition(".")
+                if extension in PICTURES:
+                    pictures[key] = member, PICTURES[extension]
+                elif extension == "json" and (stream := archive.extractfile(member)):
+                    fields[key] = json.load(stream)
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise UserError(f"{path}: not a whole shard ({error}); make the dataset again") from None
+    return [
+        StoredSample(key, fields[key], extension, path, member.offset_data, member.size)
+        for key, (member, extension) in pictures.items()
+        if key in fields
+    ]
 
 
 def grouped_members(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:

@@ -7,8 +7,6 @@ once and kept in memory.
 from __future__ import annotations
 
 import dataclasses
-import json
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import torch
 from PIL import Image
 
 from edgefusion.data import sample, shards
+from edgefusion.data.shards import StoredSample
 from edgefusion.errors import UserError
 from edgefusion.train.order import Pick, pick_generator
 
@@ -42,53 +41,23 @@ class DataConfig:
             raise ValueError("size must be at least 1 and random_crop between 0 and size")
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """Where one sample lies and what is said about it."""
-
-    shard: Path
-    #: Of the encoded picture, in the shard.
-    offset: int
-    length: int
-    key: str
-    captions: tuple[str, ...]
-
-
-def index_datasets(datasets: Sequence[Path]) -> list[Entry]:
+def index_datasets(datasets: Sequence[Path]) -> list[StoredSample]:
     """The samples of `datasets` that have a picture, in order; a UserError where there are none."""
-    entries = [entry for dataset in datasets for shard in shards.shard_paths(dataset) for entry in _index_shard(shard)]
+    entries = [entry for dataset in datasets for shard in shards.shard_paths(dataset) for entry in shards.index_shard(shard)]
     if not entries:
         raise UserError(f"{', '.join(map(str, datasets))}: no sample with a picture to train on")
     return entries
 
 
-def _index_shard(path: Path) -> list[Entry]:
-    pictures: dict[str, tarfile.TarInfo] = {}
-    fields: dict[str, dict] = {}
-    try:
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                key, _, extension = member.name.partition(".")
-                if extension in shards.PICTURES:
-                    pictures[key] = member
-                elif extension == "json" and (stream := archive.extractfile(member)):
-                    fields[key] = json.load(stream)
-    except (tarfile.TarError, EOFError, ValueError) as error:
-        raise UserError(f"{path}: not a whole shard ({error}); make the dataset again") from None
-    return [
-        Entry(path, member.offset_data, member.size, key, tuple(fields[key].get("captions") or [fields[key]["caption"]]))
-        for key, member in pictures.items()
-        if key in fields
-    ]
+def captions_of(entry: StoredSample) -> list[str]:
+    """Every caption that may stand for the sample: those of `recaption`, else its one."""
+    return entry.fields.get("captions") or [entry.fields["caption"]]
 
 
-def read_picture(entry: Entry, size: int) -> torch.Tensor:
+def read_picture(entry: StoredSample, size: int) -> torch.Tensor:
     """The picture, scaled and cut to a square: uint8 [3, size, size]."""
-    with entry.shard.open("rb") as stream:
-        stream.seek(entry.offset)
-        data = stream.read(entry.length)
     try:
-        image = sample.on_white(sample.decode(data))
+        image = sample.on_white(sample.decode(entry.picture()))
     except sample.BadPictureError as error:
         raise UserError(
             f"{entry.shard}: the picture of {entry.key} cannot be decoded ({error}); make the dataset again"
@@ -139,7 +108,7 @@ class Pictures:
 
     def caption(self, pick: Pick) -> str:
         """One of the sample's captions, drawn anew in each epoch."""
-        captions = self.entries[pick[1]].captions
+        captions = captions_of(self.entries[pick[1]])
         return captions[int(pick_generator(self.seed, (pick[0], pick[1])).integers(len(captions)))]
 
 

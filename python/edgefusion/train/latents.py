@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import PartialState
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTokenizer
@@ -25,7 +25,7 @@ from edgefusion import configuration
 from edgefusion.data import shards
 from edgefusion.errors import UserError
 from edgefusion.train import machine
-from edgefusion.train.data import Batch, DataConfig, Pictures, to_unit_range
+from edgefusion.train.data import Batch, DataConfig, Pictures, captions_of, to_unit_range
 from edgefusion.train.networks import load_tokenizer, load_vae
 from edgefusion.train.order import Pick, pick_generator
 from edgefusion.train.progress import say
@@ -65,7 +65,7 @@ def run(config: LatentsConfig) -> int:
     described = {"configuration": configuration.as_dict(config)}
     _claim(config.output, described)
     vae, tokenizer = load_vae(config.vae).eval(), load_tokenizer(config.tokenizer)
-    vae.to(Accelerator().device)
+    vae.to(PartialState().device)
     pictures = Pictures(dataclasses.replace(config.data, in_memory=False), seed=0)
     for part, first in enumerate(range(0, len(pictures), _PART)):
         path = config.output / f"part-{part:05d}.safetensors"
@@ -98,7 +98,7 @@ def _write_part(
         pixels = to_unit_range(torch.stack([pictures.picture(index) for index in batch]))
         latents.append(encode(vae, pixels.to(vae.device)).float().cpu())
     for index in chosen:
-        texts = pictures.entries[index].captions
+        texts = captions_of(pictures.entries[index])
         captions += texts
         counts.append(len(texts))
     ids = token_ids(tokenizer, captions, config.max_tokens)
