@@ -46,7 +46,7 @@ class RunFolder:
         if self._record.is_file():
             if start_over:
                 shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
-            else:
+            elif self.checkpoints():
                 self._check_same()
         elif self.folder.is_dir() and any(self.folder.iterdir()):
             raise UserError(f"{self.folder}: not empty and not the folder of a training run; choose another output")

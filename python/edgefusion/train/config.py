@@ -57,6 +57,9 @@ class Limits:
     max_minutes: float = 0.0
 
 
+UNLIMITED = Limits()
+
+
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
     """The keys at the top of every training configuration. `output` is the run's folder (docs/design/training.md)."""

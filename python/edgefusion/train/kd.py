@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from edgefusion.train import blocks, conditioning, networks, pipeline
 from edgefusion.train.conditioning import LatentDataConfig
-from edgefusion.train.config import Limits, RunConfig
+from edgefusion.train.config import UNLIMITED, Limits, RunConfig
 from edgefusion.train.diffusion import Diffusion, DiffusionConfig
 from edgefusion.train.loop import Outcome, train
 from edgefusion.train.task import Task, Values
@@ -91,7 +91,7 @@ class KdTask(Task):
         pipeline.write(pipeline.averaged(self.parts, networks), pipeline.ddim_scheduler(self.prediction), folder / "pipeline")
 
 
-def run(config: KdConfig, limits: Limits = Limits(), start_over: bool = False) -> Outcome:  # noqa: B008 - frozen
+def run(config: KdConfig, limits: Limits = UNLIMITED, start_over: bool = False) -> Outcome:
     """Trains the student and writes `config.output`/pipeline."""
     task = KdTask(config)
     length = task.parts.text_encoder.config.max_position_embeddings

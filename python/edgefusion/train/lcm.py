@@ -18,7 +18,7 @@ from diffusers import UNet2DConditionModel
 from edgefusion.train import conditioning, consistency, networks, pipeline
 from edgefusion.train.averages import moving_average
 from edgefusion.train.conditioning import LatentDataConfig
-from edgefusion.train.config import Limits, RunConfig
+from edgefusion.train.config import UNLIMITED, Limits, RunConfig
 from edgefusion.train.diffusion import Diffusion, DiffusionConfig
 from edgefusion.train.loop import Outcome, train
 from edgefusion.train.task import Task, Values
@@ -154,7 +154,7 @@ def _same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return ours.keys() == theirs.keys() and all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
-def run(config: LcmConfig, limits: Limits = Limits(), start_over: bool = False) -> Outcome:  # noqa: B008 - frozen
+def run(config: LcmConfig, limits: Limits = UNLIMITED, start_over: bool = False) -> Outcome:
     """Trains the student and writes `config.output`/pipeline with LCM's scheduler."""
     task = LcmTask(config)
     length = task.parts.text_encoder.config.max_position_embeddings

@@ -9,10 +9,11 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import ProjectConfiguration, set_seed
 from diffusers.optimization import get_scheduler
 
@@ -21,7 +22,7 @@ from edgefusion.errors import UserError
 from edgefusion.train import machine
 from edgefusion.train.averages import moving_average
 from edgefusion.train.checkpoint import RunFolder
-from edgefusion.train.config import Limits, LoopConfig, RunConfig
+from edgefusion.train.config import UNLIMITED, Limits, LoopConfig, RunConfig
 from edgefusion.train.order import Order, Pick, step_generator
 from edgefusion.train.progress import Meter, Progress
 from edgefusion.train.task import Task, Values
@@ -73,7 +74,7 @@ class Stop:
         return f"--max-minutes {self._limits.max_minutes:g}" if time.monotonic() >= self._deadline else ""
 
 
-def train(task: Task, source: Source, config: RunConfig, limits: Limits = Limits(), start_over: bool = False) -> Outcome:  # noqa: B008 - frozen
+def train(task: Task, source: Source, config: RunConfig, limits: Limits = UNLIMITED, start_over: bool = False) -> Outcome:
     """Trains `task` on `source` from the newest checkpoint in `config.output`, or from its beginning.
 
     Whenever it ends, at the last step or before, a checkpoint and the task's result are in `config.output`.
@@ -98,6 +99,8 @@ class _Loop:
         self.task, self.source, self.config = task, source, config
         self.loop: LoopConfig = config.loop
         machine.prepare(self.loop.threads)
+        # accelerate keeps a process's first precision; a later run in the same process may want another.
+        AcceleratorState._reset_state()
         project = ProjectConfiguration(project_dir=str(config.output), logging_dir=str(config.output / "logs"))
         self.accelerator = Accelerator(
             mixed_precision={"float32": "no"}.get(self.loop.precision, self.loop.precision),
@@ -144,7 +147,9 @@ class _Loop:
         step = self._resume(start_over)
         progress = Progress(self.task.name, self.loop.steps, self._samples_per_step(), self.accelerator.is_main_process)
         if step >= self.loop.steps:
-            progress.say(f"{self.task.name}: finished before, at step {step:,}")
+            # Written again: the earlier invocation may have been killed between its last checkpoint and its result.
+            self._write_result()
+            progress.say(f"{self.task.name}: finished before, at step {step:,}; the result is in {self.config.output}")
             return Outcome(step, "")
         # On resume, what an interrupted invocation logged after its last checkpoint is dropped.
         self.accelerator.init_trackers("", init_kwargs={"tensorboard": {"purge_step": step + 1}})
@@ -242,9 +247,10 @@ class _Loop:
     def _save(self, step: int) -> None:
         """A checkpoint, to which every process adds its random state, then the result with the averaged weights."""
         accelerator = self.accelerator
-        if not math.isfinite(float(self.last_loss)):
+        loss = float(accelerator.reduce(self.last_loss))
+        if not math.isfinite(loss):
             raise UserError(
-                f"{self.task.name}: the loss is {float(self.last_loss)} at step {step:,}; lower loop.learning_rate or raise "
+                f"{self.task.name}: the loss is {loss} at step {step:,}; lower loop.learning_rate or raise "
                 "loop.warmup_steps; the last checkpoint is from before (--start-over discards it)"
             )
         if accelerator.is_main_process:
@@ -254,9 +260,13 @@ class _Loop:
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             self.folder.finish(step, self.loop.checkpoints_kept)
-            networks: dict[str, Any] = {name: average.module for name, average in self.averages.items()}
-            for name, network in () if networks else self.task.trained.items():
-                networks[name] = accelerator.unwrap_model(network)
+        self._write_result()
+
+    def _write_result(self) -> None:
+        accelerator = self.accelerator
+        if accelerator.is_main_process:
+            networks = {name: accelerator.unwrap_model(network) for name, network in self.task.trained.items()}
+            networks |= {name: average.module for name, average in self.averages.items()}
             with torch.no_grad():
                 self.task.write(networks, self.config.output)
         accelerator.wait_for_everyone()

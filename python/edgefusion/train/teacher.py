@@ -11,7 +11,7 @@ from diffusers import UNet2DConditionModel
 
 from edgefusion.train import conditioning, networks, pipeline
 from edgefusion.train.conditioning import LatentDataConfig
-from edgefusion.train.config import Limits, RunConfig
+from edgefusion.train.config import UNLIMITED, Limits, RunConfig
 from edgefusion.train.diffusion import Diffusion, DiffusionConfig
 from edgefusion.train.loop import Outcome, train
 from edgefusion.train.task import Task, Values
@@ -108,7 +108,7 @@ class TeacherTask(Task):
         pipeline.write(pipeline.averaged(self.parts, networks), scheduler, folder / "pipeline")
 
 
-def run(config: TeacherConfig, limits: Limits = Limits(), start_over: bool = False) -> Outcome:  # noqa: B008 - frozen
+def run(config: TeacherConfig, limits: Limits = UNLIMITED, start_over: bool = False) -> Outcome:
     """Trains the U-Net (and the text encoder, if asked to) and writes `config.output`/pipeline."""
     task = TeacherTask(config)
     length = task.parts.text_encoder.config.max_position_embeddings

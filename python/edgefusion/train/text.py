@@ -18,7 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from edgefusion.eval import DEFAULT_FEATURES, features
 from edgefusion.eval.scorer import Scorer
 from edgefusion.train.checkpoint import replace_folder
-from edgefusion.train.config import Limits, RunConfig
+from edgefusion.train.config import UNLIMITED, Limits, RunConfig
 from edgefusion.train.data import Batch, DataConfig, Pictures
 from edgefusion.train.loop import Outcome, train
 from edgefusion.train.networks import packaged_tokenizer
@@ -157,7 +157,7 @@ class TextTask(Task):
         replace_folder(folder / "scorer", scorer.save_pretrained)
 
 
-def run(config: TextConfig, limits: Limits = Limits(), start_over: bool = False) -> Outcome:  # noqa: B008 - frozen
+def run(config: TextConfig, limits: Limits = UNLIMITED, start_over: bool = False) -> Outcome:
     """Trains both towers; writes `config.output`/text_encoder, tokenizer and scorer."""
     tokenizer = packaged_tokenizer(config.model.max_position_embeddings)
     pairs = Pairs(config, tokenizer, config.output / "features.safetensors")

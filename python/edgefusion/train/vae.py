@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from edgefusion.train.checkpoint import replace_folder
-from edgefusion.train.config import Limits, RunConfig
+from edgefusion.train.config import UNLIMITED, Limits, RunConfig
 from edgefusion.train.data import DataConfig, Pictures, to_unit_range
 from edgefusion.train.loop import Outcome, train
 from edgefusion.train.networks import load_vae
@@ -138,7 +138,7 @@ class VaeTask(Task):
         return float(torch.cat(latents).std())
 
 
-def run(config: VaeConfig, limits: Limits = Limits(), start_over: bool = False) -> Outcome:  # noqa: B008 - frozen
+def run(config: VaeConfig, limits: Limits = UNLIMITED, start_over: bool = False) -> Outcome:
     """Trains the autoencoder and writes `config.output`/vae."""
     pictures = Pictures(config.data, config.seed)
     return train(VaeTask(config, pictures), pictures, config, limits, start_over)
