@@ -107,7 +107,8 @@ class CaptionGrammar:
 
     def _keywords(self, fields: Mapping[str, Any], subject: str) -> list[str]:
         """The English keywords in lower case, without noise and without the subject itself."""
-        words = [" ".join(tokens(str(word))) for word in fields.get("keywords", [])]
+        # What has digits or brackets is a number of something, or was written by a program.
+        words = [" ".join(tokens(str(word))) for word in fields.get("keywords", []) if not re.search(r"[\d()]", str(word))]
         return [
             word
             for word in dict.fromkeys(words)

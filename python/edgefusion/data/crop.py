@@ -18,10 +18,10 @@ from edgefusion.data.summary import Counts
 class CropConfig:
     """`size`: side of the square written, in pixels. `detector`: what finds the subject (see edgefusion.data.detectors).
 
-    `smallest`: the least side of the crop, as a part of the picture's shorter side: below 1 a small subject is zoomed in on, with
-    `margin` (a part of the subject) around it. `pad`: a subject longer than the picture's shorter side keeps both ends, on the
-    background's colour, if the background is plain; otherwise the crop lies at its middle. `min_subject`: a picture
-    whose subject is smaller than this part of its area is dropped as empty.
+    Two keys count only on a plain background. `smallest`: the least side of the crop, as a part of the picture's shorter side;
+    below 1 a small subject is zoomed in on, with `margin` (a part of the subject) around it. `pad`: a subject longer than the
+    picture's shorter side keeps both ends, on the background's colour; otherwise the crop lies at its middle. `min_subject`: a
+    picture whose subject is smaller than this part of its area is dropped as empty.
     """
 
     input: list[Path]
@@ -57,8 +57,10 @@ class Crop(SampleStage):
         if box is None or (box[2] - box[0]) * (box[3] - box[1]) < self.config.min_subject * image.width * image.height:
             counts.drop(sample.key, "no subject")
             return None
-        pad = self.config.pad and detectors.plain_background(np.asarray(image)) is not None
-        window = square_around(image.size, box, self.config.smallest, self.config.margin, pad)
+        # On any other background what a detector finds is too uncertain to cut all else away.
+        plain = detectors.plain_background(np.asarray(image)) is not None
+        smallest = self.config.smallest if plain else 1.0
+        window = square_around(image.size, box, smallest, self.config.margin, self.config.pad and plain)
         crop = cut(image, window).resize((self.config.size, self.config.size), Image.Resampling.LANCZOS)
         return sample.with_image(crop, crop=list(window))
 

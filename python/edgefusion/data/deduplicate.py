@@ -39,7 +39,7 @@ class DeduplicateConfig:
     hash_distance: int = 6
     colour_distance: float = 12.0
     features: str | None = "efficientnet-lite0"
-    cosine: float = 0.9
+    cosine: float = 0.95
     seed: int = 0
 
     def __post_init__(self) -> None:
