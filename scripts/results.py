@@ -114,7 +114,8 @@ def collect(plan: Plan) -> dict:
             found = [_figure(text, values, question.name) for values in per_seed]
             figures[label] = [value for value in found if value is not None]
         questions[question.name] = {"variants": variants, "figures": figures}
-    speed = {model.label: _load(plan.work / "speed" / f"{Path(model.bundle).name}.json") for model in plan.models}
+    places = {"work": str(plan.work), **plan.values}
+    speed = {model.label: _load(Path(results_plan.filled(model.measured, places, model.label))) for model in plan.models}
     seconds = {job.name: _load(_record(plan, job)).get("seconds") for job in results_plan.expanded(plan)}
     done = {name: value for name, value in seconds.items() if value is not None}
     return {"seeds": plan.seeds, "questions": questions, "speed": speed, "job_seconds": done}

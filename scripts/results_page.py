@@ -127,15 +127,14 @@ def _speed(models: Sequence[ModelConfig], figures: dict) -> list[str]:
     for model in models:
         found = figures["speed"].get(model.label, {})
         row = _speed_row(model, found)
-        label = f"{model.label} ({model.note})" if model.note else model.label
         if row is None:
-            lines.append(f"| {label} | not run | | | {model.forwards} | | | |")
+            lines.append(f"| {model.label} | not run | | | {model.forwards} | | | |")
             continue
         slowest = slowest or row[2]
         unet = found["unet"]
         cells = [f"{row[0]:.2f}", f"{unet['parameters'] / 1e6:.2f}", f"{unet['macs'] / 1e9:.3f}", str(model.forwards)]
         cells += [f"{row[1]:.2f}", f"{row[2]:.0f}", f"{slowest / row[2]:.1f}"]
-        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+        lines.append(f"| {model.label} | " + " | ".join(cells) + " |")
     return [*lines, ""]
 
 

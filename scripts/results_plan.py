@@ -65,12 +65,11 @@ class QuestionConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A model whose size and speed are compared: a bundle, the U-Net's forward passes an image, and what that means."""
+    """A model whose size and speed are compared: the file that `speed` writes, and the U-Net's forward passes an image."""
 
     label: str
-    bundle: str
+    measured: str
     forwards: int
-    note: str = ""
 
 
 @dataclass(frozen=True)
