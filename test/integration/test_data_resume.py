@@ -128,6 +128,21 @@ def test_an_unfinished_input_is_refused(tmp_path: Path) -> None:
         run_stage(FilterSmall(FilterSmallConfig([tmp_path / "nowhere"], tmp_path / "out")))
 
 
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "in", [sample(f"s{index}", picture(index)) for index in range(3)])
+    path = tmp_path / "in/shard-00000.tar"
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(UserError, match=r"shard-00000.tar: not a whole shard .*make the dataset again"):
+        run_stage(FilterSmall(FilterSmallConfig([tmp_path / "in"], tmp_path / "out")))
+
+
+def test_inputs_that_share_keys_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_dataset(tmp_path / name, [sample("s", picture(0))])
+    with pytest.raises(UserError, match="both have a sample s; ingest them under different names"):
+        run_stage(Select(SelectConfig([tmp_path / "a", tmp_path / "b"], tmp_path / "out")))
+
+
 def test_everything_dropped_leaves_a_complete_empty_dataset(tmp_path: Path) -> None:
     write_dataset(tmp_path / "in", [sample(f"s{index}", picture(index)) for index in range(3)])
     summary = run_stage(FilterSmall(FilterSmallConfig([tmp_path / "in"], tmp_path / "small", min_side=65)))

@@ -36,6 +36,7 @@ class ApplyDecisions(SampleStage):
     name = "apply-decisions"
 
     def prepare(self, executor: Executor, progress: Progress | None) -> None:
+        super().prepare(executor, progress)
         if not self._taken().is_file():
             shards.write_json(self._taken(), read_decisions(self.config.decisions))
 

@@ -57,6 +57,7 @@ class Deduplicate(SampleStage):
     name = "deduplicate"
 
     def prepare(self, executor: Executor, progress: Progress | None) -> None:
+        super().prepare(executor, progress)
         target = self._work() / "repeats.json"
         if target.is_file():
             return

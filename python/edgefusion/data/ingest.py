@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,8 @@ class Ingest:
 
     def samples(self, unit: Unit, counts: Counts) -> Iterator[Sample]:
         for pair in self.config.sources()[0].pairs(unit, counts):
+            # In a tar, a key ends at the first point, and a slash would make folders.
+            pair = dataclasses.replace(pair, key=re.sub(r"[^\w-]", "_", pair.key))
             sample = self._sample(pair, counts)
             if sample:
                 yield sample

@@ -60,6 +60,7 @@ class Recaption(SampleStage):
     name = "recaption"
 
     def prepare(self, executor: Executor, progress: Progress | None) -> None:
+        super().prepare(executor, progress)
         if self.config.backend != "grammar" or self._frequencies_path().is_file():
             return
         captions, keywords = Counter(), Counter()

@@ -38,11 +38,27 @@ def read_dataset(dataset: Path) -> Iterator[Sample]:
 
 
 def read_shard(path: Path) -> Iterator[Sample]:
-    """The samples of a shard that a stage has written."""
-    for key, members in grouped_members(path):
-        extension = next((name for name in members if name in PICTURES), None)
-        fields = json.loads(members["json"])
-        yield Sample(key, fields, members[extension] if extension else None, PICTURES.get(extension or "", "png"))
+    """The samples of a shard that a stage has written; a UserError if the file is damaged."""
+    try:
+        for key, members in grouped_members(path):
+            extension = next((name for name in members if name in PICTURES), None)
+            fields = json.loads(members["json"])
+            yield Sample(key, fields, members[extension] if extension else None, PICTURES.get(extension or "", "png"))
+    except (tarfile.TarError, EOFError, KeyError, ValueError) as error:
+        raise _damaged(path, error) from None
+
+
+def keys(path: Path) -> list[str]:
+    """The keys of a shard's samples, in order; a UserError if the file is damaged."""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            return list(dict.fromkeys(member.name.partition(".")[0] for member in archive))
+    except (tarfile.TarError, EOFError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: not a whole shard ({error}); make the dataset again")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +92,7 @@ def index_shard(path: Path) -> list[StoredSample]:
                 elif extension == "json" and (stream := archive.extractfile(member)):
                     fields[key] = json.load(stream)
     except (tarfile.TarError, EOFError, ValueError) as error:
-        raise UserError(f"{path}: not a whole shard ({error}); make the dataset again") from None
+        raise _damaged(path, error) from None
     return [
         StoredSample(key, fields[key], extension, path, member.offset_data, member.size)
         for key, (member, extension) in pictures.items()

@@ -34,15 +34,16 @@ class WebdatasetSource:
 
     def pairs(self, unit: Unit, counts: Counts) -> Iterator[Pair]:
         path = Path(unit["tar"])
+        name = f"{self.name}-{path.relative_to(self.path).with_suffix('')}"
         try:
             for key, members in grouped_members(path):
-                pair = self._pair(f"{self.name}-{path.stem}-{key.replace('/', '_')}", f"{path}#{key}", members, counts)
+                pair = self._pair(f"{name}-{key}", f"{path}#{key}", members, counts)
                 if pair:
                     yield pair
         except (tarfile.TarError, EOFError) as error:
             # What follows the damage cannot be counted; the damage itself is.
             counts.read += 1
-            counts.drop(f"{self.name}-{path.stem}", "damaged shard (the rest of it)", f"{path}: {error}")
+            counts.drop(name, "damaged shard (the rest of it)", f"{path}: {error}")
 
     def _pair(self, key: str, origin: str, members: dict[str, bytes], counts: Counts) -> Pair | None:
         counts.read += 1
