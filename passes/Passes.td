@@ -229,7 +229,10 @@ def EfcQuantize : Pass<"efc-quantize", "::mlir::ModuleOp"> {
     Every kernel between the model's inputs and its outputs computes on int16 tensors as docs/numerics.md defines: its anchor reads them, its
     epilogue is f32 with a `quant.dcast` of each further operand, and one `quant.qcast` stores the result. Scales of activations come from the
     calibration table, those of weights (one an output channel) from the weights, which become `quant.qcast` of an `ef.weight`: a constant
-    expression that is evaluated when the artifact is written. A tensor that a convolution larger than 1x1 reads keeps two guard bits.
+    expression that is evaluated when the artifact is written. A tensor that a convolution reads which may be
+    computed by Winograd keeps a guard bit.
+
+    Where a group norm reads a concatenation whose parts are of very different size, each part is normalised before they are joined.
 
     Operations that only move elements carry the type on. What has no quantised form stays in float, with a cast at its borders and a remark with the
     reason: matrix products of two activations outside of attention, attention with a mask, operations on integers and on
@@ -264,7 +267,8 @@ def EfcQuantize : Pass<"efc-quantize", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numQuantized", "quantized", "Kernels that compute on int16">,
                     Statistic<"numFloat", "float", "Kernels that stay in float">,
                     Statistic<"numWeights", "weights", "Weights that became int8">,
-                    Statistic<"numBorderCasts", "border-casts", "Kernels that only cast, where float and int16 meet">];
+                    Statistic<"numBorderCasts", "border-casts", "Kernels that only cast, where float and int16 meet">,
+                    Statistic<"numPartNorms", "part-norms", "Group norms that each part of a concatenation has of its own">];
 }
 
 #endif

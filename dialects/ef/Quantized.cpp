@@ -1,6 +1,8 @@
 // Types of quantised tensors. See Quantized.h.
 #include "dialects/ef/Quantized.h"
 
+#include "dialects/ef/EfDialect.h"
+
 #include "mlir/IR/BuiltinTypes.h"
 
 #include <cmath>
@@ -59,6 +61,17 @@ Type efc::ef::makeWeightType(MLIRContext *context, ArrayRef<float> scales,
       quant::QuantizationFlags::Signed, IntegerType::get(context, 8),
       Float32Type::get(context), wide, zeroPoints, axis, -kWeightLimit,
       kWeightLimit);
+}
+
+bool efc::ef::mayUseWinograd(ConvOp conv) {
+  // Channels and filters in whole vectors of 16, as kernels take them.
+  constexpr int64_t kVector = 16;
+  auto isOne = [](int64_t value) { return value == 1; };
+  ArrayRef<int64_t> filter = conv.getFilter().getType().getShape();
+  return filter.drop_front(2) == ArrayRef<int64_t>{3, 3} &&
+         llvm::all_of(conv.getStrides(), isOne) &&
+         llvm::all_of(conv.getDilations(), isOne) && conv.getGroups() == 1 &&
+         filter[0] % kVector == 0 && filter[1] % kVector == 0;
 }
 
 int32_t efc::ef::getScoreOperandLimit(int64_t depth) {

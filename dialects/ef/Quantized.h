@@ -20,8 +20,12 @@ class GroupNormOp;
 class LayerNormOp;
 class MatmulOp;
 
-/// Largest |q| of an activation, and of one with two guard bits.
-inline constexpr int32_t kActivationLimit = 32767, kGuardedLimit = 8191;
+/// Largest |q| of an activation, and of one with a guard bit.
+inline constexpr int32_t kActivationLimit = 32767, kGuardedLimit = 16383;
+/// Whether a kernel may compute a convolution by Winograd's F(2x2, 3x3), so
+/// that its input keeps a guard bit. Of the shape alone, the same for every
+/// target.
+bool mayUseWinograd(ConvOp conv);
 /// ... of the queries and keys of a head of `depth` channels: floor(sqrt((2^31
 /// - 1) / depth)), so that a sum of their products fits 32 bits.
 int32_t getScoreOperandLimit(int64_t depth);

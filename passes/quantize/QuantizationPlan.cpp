@@ -173,6 +173,22 @@ QuantizationPlan::QuantizationPlan(func::FuncOp function,
     else
       reasons[&op] = reason;
   }
+  limitParts();
+}
+
+/// What only a concatenation reads has its limit: with the same range they have
+/// the same scale, and joining rounds nothing.
+void QuantizationPlan::limitParts() {
+  for (Operation *kernel : llvm::reverse(quantized)) {
+    auto concat = dyn_cast<ConcatOp>(kernel);
+    if (!concat)
+      continue;
+    for (Value part : concat.getInputs()) {
+      int32_t limit = std::min(getLimit(part), getLimit(concat));
+      if (part.hasOneUse() && !isMovement(part.getDefiningOp()))
+        limits[part] = limit;
+    }
+  }
 }
 
 void QuantizationPlan::addKernel(Operation *kernel) {
@@ -194,17 +210,14 @@ void QuantizationPlan::limitOperands(Operation *kernel, Operation *op) {
     auto [entry, isNew] = limits.try_emplace(root, limit);
     entry->second = std::min(entry->second, limit);
   };
-  if (auto conv = dyn_cast<ConvOp>(op)) {
-    ArrayRef<int64_t> filter = conv.getFilter().getType().getShape();
-    auto isWindow = [](int64_t extent) { return extent > 1; };
-    if (llvm::any_of(filter.drop_front(2), isWindow))
-      limit(conv.getInput(), kGuardedLimit);
-  }
+  if (auto conv = dyn_cast<ConvOp>(op); conv && mayUseWinograd(conv))
+    limit(conv.getInput(), kGuardedLimit);
   if (auto attention = dyn_cast<AttentionOp>(op)) {
     int64_t depth = attention.getQuery().getType().getDimSize(2) /
                     static_cast<int64_t>(attention.getHeads());
     limit(attention.getQuery(), getScoreOperandLimit(depth));
     limit(attention.getKey(), getScoreOperandLimit(depth));
+    limit(attention.getValue(), kGuardedLimit);
   }
 }
 

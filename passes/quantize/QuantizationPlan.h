@@ -61,6 +61,7 @@ private:
   void addKernel(mlir::Operation *kernel);
   /// The limits that the operations of a kernel set for what they read.
   void limitOperands(mlir::Operation *kernel, mlir::Operation *op);
+  void limitParts();
 
   llvm::SetVector<mlir::Operation *> quantized;
   llvm::MapVector<mlir::Operation *, std::string> reasons;

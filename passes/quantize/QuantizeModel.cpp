@@ -1,6 +1,7 @@
 // efc-quantize: W8A16 by a calibration table.
 #include "passes/Passes.h"
 #include "passes/quantize/ModelQuantizer.h"
+#include "passes/quantize/PartNorms.h"
 
 #include "dialects/ef/Locations.h"
 
@@ -104,15 +105,35 @@ public:
                        << "' is no regular expression: " << problem;
       return signalPassFailure();
     }
+    std::optional<CalibrationTable> table;
+    if (listTensors.empty() && !weightsOnly) {
+      if (failed(readTable(main, table)))
+        return signalPassFailure();
+      numPartNorms += normalizeParts(main, *table);
+    }
     QuantizationPlan plan(main, keepFloat.empty() ? nullptr : &pattern);
-    if (failed(quantize(main, plan)))
+    if (failed(listTensors.empty() ? quantize(main, plan, table)
+                                   : writePlan(main, plan)))
       signalPassFailure();
   }
 
 private:
-  LogicalResult quantize(func::FuncOp main, const QuantizationPlan &plan) {
-    if (!listTensors.empty())
-      return writePlan(main, plan);
+  LogicalResult readTable(func::FuncOp main,
+                          std::optional<CalibrationTable> &table) {
+    if (calibration.empty())
+      return main.emitError()
+             << "W8A16 needs the ranges of the activations: make a table with "
+                "`edgefusion calibrate` and give it with --calibration=FILE";
+    llvm::Expected<CalibrationTable> read = CalibrationTable::read(calibration);
+    if (!read)
+      return main.emitError() << llvm::toString(read.takeError());
+    table = std::move(*read);
+    return success();
+  }
+
+  /// By `table`, or the weights alone without one.
+  LogicalResult quantize(func::FuncOp main, const QuantizationPlan &plan,
+                         const std::optional<CalibrationTable> &table) {
     for (const auto &[kernel, reason] : plan.getFloatKernels())
       kernel->emitRemark() << "stays in float: it " << reason;
     numQuantized += plan.getQuantizedKernels().size();
@@ -120,8 +141,8 @@ private:
     auto directory = getOperation()->getAttrOfType<StringAttr>("ef.model_dir");
     WeightStore store(directory ? directory.str() : ".");
     WeightQuantizer weights(store);
-    LogicalResult result = weightsOnly ? quantizeWeights(plan, weights)
-                                       : quantizeAll(main, plan, weights);
+    LogicalResult result = table ? quantizeAll(main, plan, *table, weights)
+                                 : quantizeWeights(plan, weights);
     numWeights += weights.getCount();
     return result;
   }
@@ -155,18 +176,11 @@ private:
   }
 
   LogicalResult quantizeAll(func::FuncOp main, const QuantizationPlan &plan,
+                            const CalibrationTable &table,
                             WeightQuantizer &weights) {
-    if (calibration.empty())
-      return main.emitError()
-             << "W8A16 needs the ranges of the activations: make a table with "
-                "`edgefusion calibrate` and give it with --calibration=FILE";
-    llvm::Expected<CalibrationTable> table =
-        CalibrationTable::read(calibration);
-    if (!table)
-      return main.emitError() << llvm::toString(table.takeError());
-    if (failed(checkTable(main, plan, *table)))
+    if (failed(checkTable(main, plan, table)))
       return failure();
-    ModelQuantizer quantizer(plan, *table, weights);
+    ModelQuantizer quantizer(plan, table, weights);
     LogicalResult result = quantizer.run(main);
     numBorderCasts += quantizer.getNumBorderCasts();
     return result;

@@ -9,9 +9,9 @@
 // CHECK-DAG: !weight = !quant.uniform<i8<-127:127>:f32:0, {1.000000e+00,2.000000e+00}>
 // CHECK-DAG: !weight1 = !quant.uniform<i8<-127:127>:f32:1, {5.000000e-01,1.000000e+00}>
 
-// The input is cast at the border; a 3x3 convolution reads it, so it keeps two guard bits: 8.191 / 8191.
+// The input is cast at the border: 8.191 / 32767.
 // CHECK-LABEL: func.func @main
-// CHECK: %[[X:.*]] = ef.fused (%{{.*}} = %arg0) {{.*}} -> tensor<1x4x4x2x!quant.uniform<i16<-8191:8191>:f32, [[SX:[^>]+]]>> {
+// CHECK: %[[X:.*]] = ef.fused (%{{.*}} = %arg0) {{.*}} -> tensor<1x4x4x2x!quant.uniform<i16:f32, [[SX:[^>]+]]>> {
 // CHECK-NEXT: quant.qcast
 
 // Anchor, float epilogue, one cast at the end.
