@@ -5,38 +5,27 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-from collections.abc import Mapping, Sequence
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
+import plain_regression
 import pytest
 import torch
-from safetensors.torch import save_file
-from small_training import assert_same_weights, loop
+from plain_regression import PlainRegression, Points
+from small_training import assert_same_weights, loop, weights
 
 from edgefusion.errors import UserError
 from edgefusion.train.averages import moving_average
 from edgefusion.train.config import Limits, RunConfig
 from edgefusion.train.loop import Outcome, train
-from edgefusion.train.order import Order, Pick
-from edgefusion.train.task import Task, Values
+from edgefusion.train.order import Order
+from edgefusion.train.task import Values
 
 
-class Points:
-    """Random points, the same for each pick."""
-
-    def __len__(self) -> int:
-        return 7
-
-    def __getitem__(self, picks: Sequence[Pick]) -> Values:
-        rows = [np.random.default_rng([*pick]).standard_normal(4, np.float32) for pick in picks]
-        return {"x": torch.from_numpy(np.stack(rows))}
-
-
-class Regression(Task):
-    """Learns y = sum(x) with noise, through dropout: every source of randomness takes part. `signals` maps step to signal."""
-
-    name = "regression"
+class Regression(PlainRegression):
+    """The same with noise, through dropout: every source of randomness takes part. `signals` maps updates to signals."""
 
     def __init__(self, signals: dict[int, int] | None = None, broken_at: int = 0) -> None:
         super().__init__()
@@ -54,10 +43,6 @@ class Regression(Task):
         self.updates += 1
         if self.updates in self._signals:
             os.kill(os.getpid(), self._signals[self.updates])
-
-    def write(self, networks: Mapping[str, torch.nn.Module], folder: Path) -> None:
-        (folder / "net").mkdir(exist_ok=True)
-        save_file(networks["net"].state_dict(), folder / "net" / "net.safetensors")
 
 
 def config(output: Path, **keys: object) -> RunConfig:
@@ -181,6 +166,41 @@ def test_logs_hold_every_interval(tmp_path: Path) -> None:
     events = EventAccumulator(str(tmp_path / "logs")).Reload()
     assert [event.step for event in events.Scalars("loss")] == [2, 4, 6, 8]
     assert {"loss", "noise", "learning_rate", "images_per_second"} <= set(events.Tags()["scalars"])
+
+
+def assert_close(one: Path, other: Path) -> None:
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert torch.allclose(value, theirs[name], atol=1e-6), name
+
+
+def test_accumulation_is_a_larger_batch(tmp_path: Path) -> None:
+    plain_regression.run(tmp_path / "whole", batch_size=6)
+    plain_regression.run(tmp_path / "parts", batch_size=2, accumulate=3)
+    assert_close(tmp_path / "whole" / "net", tmp_path / "parts" / "net")
+
+
+@pytest.mark.slow
+def test_two_processes_are_a_larger_batch(tmp_path: Path) -> None:
+    """Also through a stop and resume, for which both write their random states."""
+    plain_regression.run(tmp_path / "one", batch_size=4)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(_free_port())]
+    path = ":".join(entry for entry in sys.path if entry)
+    for max_steps in ("2", "0"):
+        command = [*launch, plain_regression.__file__, str(tmp_path / "two"), "2", max_steps]
+        environment = {**os.environ, "PYTHONPATH": path, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        assert result.returncode == 0, result.stderr
+    assert_close(tmp_path / "one" / "net", tmp_path / "two" / "net")
+    states = [path.name for path in (tmp_path / "two" / "checkpoints").rglob("random_states*")]
+    assert sorted(states) == ["random_states_0.pkl", "random_states_1.pkl"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def test_moving_average_is_the_formula() -> None:
