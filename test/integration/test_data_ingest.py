@@ -182,6 +182,8 @@ def test_openclipart_takes_titles_and_keywords_from_the_drawings(tmp_path: Path)
         ("png", "animals/untitled.png", png(picture(2))),
         ("svg", "animals/untitled.svg", b"<svg><metadata><broken></metadata></svg>"),
         ("png", "animals/corrupt.png", b"\x89PNG"),
+        ("png", "animals/wild-horse-ann-auth-01.png", png(picture(3))),
+        ("svg", "animals/wild-horse-ann-auth-01.svg", _DRAWING),
     ):
         path = tmp_path / folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -189,8 +191,10 @@ def test_openclipart_takes_titles_and_keywords_from_the_drawings(tmp_path: Path)
     (tmp_path / "png/animals/link.png").symlink_to("wild_horse_ann_auth_01.png")
     source = OpenclipartSource(tmp_path / "png", tmp_path / "svg")
     summary = run_stage(Ingest(IngestConfig(tmp_path / "out", openclipart=source)))
-    (fields, _), *others = contents(tmp_path / "out").values()
-    assert not others
+    samples = contents(tmp_path / "out")
+    key = "openclipart-animals-wild-horse-ann-auth-01"
+    assert set(samples) == {key, f"{key}--2"}, "file names that differ in punctuation have keys of their own"
+    fields, _ = samples[key]
     assert (fields["caption"], fields["keywords"], fields["category"]) == ("Wild horse", ["horse"], "animals")
     assert fields["file_words"] == ["wild", "horse"]
     assert summary.counts.dropped == {"corrupt picture": 1, "link to another picture": 1, "no caption": 1}

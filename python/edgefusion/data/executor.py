@@ -13,6 +13,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+from edgefusion.errors import UserError
+
 Unit = dict[str, Any]
 Record = dict[str, Any]
 Task = Callable[[Unit], Record]
@@ -39,7 +41,7 @@ class RayExecutor:
     """Ray Data: one task a unit; a task whose worker or node is lost runs again elsewhere.
 
     `address` is that of a cluster ("auto", "host:6379", "ray://host:10001") whose machines share the datasets' file system;
-    without one, a Ray of `workers` processes is started here. `gpus` is what a task asks for.
+    without one, a Ray of `workers` processes is started here. `gpus` is what a task takes.
     """
 
     workers: int = 0
@@ -49,8 +51,12 @@ class RayExecutor:
     def _connect(self) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
-        import ray
-
+        try:
+            import ray
+        except ImportError:
+            raise UserError(
+                "several workers need Ray: pip install 'ray[data]', or leave out --workers and --ray-address"
+            ) from None
         if ray.is_initialized():
             return
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
@@ -66,15 +72,27 @@ class RayExecutor:
 
         logging.getLogger("ray.data").setLevel(logging.ERROR)
 
-        def run(row: dict[str, str]) -> dict[str, str]:
-            return {"record": json.dumps(task(json.loads(row["unit"])))}
-
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         rows = ray.data.from_items([{"unit": json.dumps(unit)} for unit in units], override_num_blocks=len(units))
-        resources = {"num_gpus": self.gpus} if self.gpus else {}
-        for row in rows.map(run, num_cpus=1, **resources).iter_rows():
+        if self.gpus:
+            # Actors stay, and with them the models in their memory; a task's process would end with it and give the GPU back.
+            pool = ray.data.ActorPoolStrategy(size=max(1, int(ray.cluster_resources().get("GPU", 0) // self.gpus)))
+            done = rows.map(_Runner, fn_constructor_args=(task,), compute=pool, num_cpus=1, num_gpus=self.gpus)
+        else:
+            done = rows.map(_Runner(task).__call__, num_cpus=1)
+        for row in done.iter_rows():
             yield json.loads(row["record"])
+
+
+class _Runner:
+    """A task on the rows of Ray Data, which hold units and records as text."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def __call__(self, row: dict[str, str]) -> dict[str, str]:
+        return {"record": json.dumps(self._task(json.loads(row["unit"])))}
 
 
 def choose(workers: int, address: str | None, gpus: float = 0) -> Executor:

@@ -68,9 +68,14 @@ class Ingest:
         """Nothing: a source is read unit by unit."""
 
     def samples(self, unit: Unit, counts: Counts) -> Iterator[Sample]:
+        seen: set[str] = set()
         for pair in self.config.sources()[0].pairs(unit, counts):
             # In a tar, a key ends at the first point, and a slash would make folders.
             pair = dataclasses.replace(pair, key=re.sub(r"[^\w-]", "_", pair.key))
+            if pair.key in seen:
+                counts.drop(pair.key, "repeated key")
+                continue
+            seen.add(pair.key)
             sample = self._sample(pair, counts)
             if sample:
                 yield sample

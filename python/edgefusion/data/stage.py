@@ -53,15 +53,13 @@ class SampleStage:
         return input_units(self.config.input)
 
     def prepare(self, executor: Executor, progress: Progress | None) -> None:
-        """Refuses inputs that share keys, by which the samples of a dataset are told apart."""
-        if len(self.config.input) < 2:
-            return
-        origins: dict[str, Path] = {}
-        for dataset in self.config.input:
-            for key in (key for path in shards.shard_paths(dataset) for key in shards.keys(path)):
-                other = origins.setdefault(key, dataset)
-                if other != dataset:
-                    raise UserError(f"{dataset} and {other} both have a sample {key}; ingest them under different names")
+        """Refuses inputs in which a key is found twice: by keys, samples are told apart."""
+        shard_of: dict[str, Path] = {}
+        for path in (path for dataset in self.config.input for path in shards.shard_paths(dataset)):
+            for key in shards.keys(path):
+                other = shard_of.setdefault(key, path)
+                if other != path:
+                    raise UserError(f"{path} and {other} both have a sample {key}; ingest them under different names")
 
     def samples(self, unit: Unit, counts: Counts) -> Iterator[Sample]:
         for sample in shards.read_shard(Path(unit["shard"])):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,12 +39,11 @@ class OpenclipartSource:
             raise UserError(f"{self.pictures}: no such folder; Debian has it in openclipart-png (and openclipart-svg)")
         names = (path.relative_to(self.pictures) for path in self.pictures.rglob("*.png"))
         chosen = sorted(str(name) for name in names if not self.categories or name.parts[0] in self.categories)
-        return [{"names": chunk} for chunk in chunks(chosen, shard_size)]
+        return [{"pictures": chunk} for chunk in chunks(list(zip(_keys(chosen), chosen, strict=True)), shard_size)]
 
     def pairs(self, unit: Unit, counts: Counts) -> Iterator[Pair]:
-        for name in unit["names"]:
+        for key, name in unit["pictures"]:
             counts.read += 1
-            key = "openclipart-" + re.sub(r"[^0-9A-Za-z]+", "-", name.removesuffix(".png"))
             path = self.pictures / name
             if path.is_symlink():
                 counts.drop(key, "link to another picture")
@@ -57,6 +57,17 @@ class OpenclipartSource:
             fields = {"source": f"openclipart/{name}", "license": "public domain", "keywords": keywords}
             words = [word for word in tokens(Path(name).stem) if not any(person.startswith(word) for person in people)]
             yield Pair(key, image, title, {**fields, "category": str(Path(name).parent), "file_words": words})
+
+
+def _keys(names: list[str]) -> list[str]:
+    """A key for each file name, of letters, digits and hyphens; names that differ in other characters alone are numbered."""
+    taken: Counter[str] = Counter()
+    keys = []
+    for name in names:
+        key = "openclipart-" + re.sub(r"[^0-9A-Za-z]+", "-", name.removesuffix(".png"))
+        taken[key] += 1
+        keys.append(key if taken[key] == 1 else f"{key}--{taken[key]}")
+    return keys
 
 
 def _metadata(path: Path) -> tuple[str, list[str], set[str]]:
