@@ -41,7 +41,7 @@ def _node() -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head without cores and two worker nodes with one each."""
+    """A head without cores and two worker nodes with one each; the first says that it has a GPU, which no test here touches."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # Workers import the stages, and these tests' own, from here.
     path = os.environ.get("PYTHONPATH", "")
@@ -50,7 +50,7 @@ def cluster() -> Iterator[Any]:
 
     nodes = Cluster()
     nodes.add_node(num_cpus=0, include_dashboard=False, **_node())
-    nodes.workers = [nodes.add_node(num_cpus=1, **_node()) for _ in range(2)]
+    nodes.workers = [nodes.add_node(num_cpus=1, num_gpus=gpus, **_node()) for gpus in (1, 0)]
     yield nodes
     ray.shutdown()
     nodes.shutdown()
@@ -127,6 +127,14 @@ def test_a_killed_worker_and_a_lost_node_lose_nothing(cluster: Any, dataset: Pat
     stage = _stage(dataset, tmp_path / "lost")
     summary = _run_and_disturb(stage, cluster, lambda: cluster.remove_node(cluster.workers[1], allow_graceful=False))
     assert summary.counts == whole.counts and contents(stage.config.output) == contents(tmp_path / "whole")
+
+
+def test_tasks_that_take_a_gpu_share_a_process_that_keeps_its_models(cluster: Any, dataset: Path, tmp_path: Path) -> None:  # noqa: ANN401
+    stage = _stage(dataset, tmp_path / "out")
+    assert run_stage(stage, RayExecutor(address=cluster.address, gpus=1)).counts.written == _SHARDS * _PER_SHARD
+    run_stage(Crop(CropConfig([dataset], tmp_path / "whole", size=16)))
+    assert contents(stage.config.output) == contents(tmp_path / "whole")
+    assert len({path.name.rpartition("-")[2] for path in stage.config.marks.iterdir()}) == 1
 
 
 def test_a_full_disk_on_a_worker_ends_the_stage_with_a_sentence(cluster: Any, dataset: Path, tmp_path: Path) -> None:  # noqa: ANN401
