@@ -1,0 +1,329 @@
+"""`edgefusion train` on tiny networks: each command's result, resume of the real ones, the published recipe's configurations."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import REPOSITORY
+from diffusers import LatentConsistencyModelPipeline, LCMScheduler, StableDiffusionPipeline
+from small_training import SIZE, TOKENS, assert_same_weights, dataset, loop, unet, weights, write_pipeline
+
+from edgefusion import TextToImage, accuracy, cli, configuration
+from edgefusion.errors import UserError
+from edgefusion.eval import scorer
+from edgefusion.export import bundle, sources
+from edgefusion.train import blocks, kd, latents, lcm, networks, teacher, text, vae
+from edgefusion.train.cli import COMMANDS
+from edgefusion.train.conditioning import LatentDataConfig
+from edgefusion.train.config import Limits
+from edgefusion.train.data import DataConfig, Pictures, captions_of, read_picture, to_unit_range
+from edgefusion.train.diffusion import DiffusionConfig
+
+CONFIGS = REPOSITORY / "python" / "configs"
+MINI = {name: CONFIGS / "mini" / f"{name}.yaml" for name in ("vae", "vae-decoder", "text", "latents", "teacher", "kd", "lcm")}
+FULL = {"kd-base": kd, "kd-adv": kd, "lcm": lcm}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return dataset(tmp_path_factory.mktemp("data") / "shapes")
+
+
+@pytest.fixture(scope="module")
+def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole recipe in a few steps: a folder with a run of each command."""
+    folder = tmp_path_factory.mktemp("runs")
+    pictures = DataConfig([data], SIZE)
+    vae.run(vae.VaeConfig(folder / "vae", loop(2), 0, pictures, vae.VaeModelConfig([4, 4, 8, 8], norm_num_groups=4)))
+    tower = text.TextModelConfig(16, 1, 2, 32, max_position_embeddings=TOKENS)
+    text.run(text.TextConfig(folder / "text", loop(2, batch_size=4), 0, pictures, tower, embedding_size=8))
+    latents.run(latents.LatentsConfig(folder / "latents", pictures, folder / "vae", folder / "text", TOKENS, batch_size=4))
+    teacher.run(teacher_config(folder, folder / "teacher"))
+    cached = LatentDataConfig([folder / "latents"])
+    kd.run(kd.KdConfig(folder / "kd", loop(2, ema_decay=0.9), 0, cached, str(folder / "teacher" / "pipeline")))
+    lcm.run(lcm_config(folder, folder / "lcm"))
+    return folder
+
+
+def teacher_config(runs: Path, output: Path, steps: int = 3) -> teacher.TeacherConfig:
+    return teacher.TeacherConfig(
+        output,
+        loop(steps, ema_decay=0.9),
+        0,
+        LatentDataConfig([runs / "latents"], repeats=[2]),
+        vae=runs / "vae",
+        text=runs / "text",
+        unet=teacher.UNetConfig(8, [8, 16, 24, 24], [False, True, True, False], attention_heads=2, norm_num_groups=4),
+        diffusion=DiffusionConfig("v_prediction", snr_gamma=5.0),
+        train_text_encoder=True,
+    )
+
+
+def lcm_config(runs: Path, output: Path) -> lcm.LcmConfig:
+    student, large = (str(runs / name / "pipeline") for name in ("kd", "teacher"))
+    return lcm.LcmConfig(output, loop(2), 0, LatentDataConfig([runs / "latents"]), student, large, guidance_embedding=32)
+
+
+# --- What the commands write ---
+
+
+def test_vae_has_the_scale_of_its_latents(runs: Path, data: Path) -> None:
+    """1 / standard deviation of the latents, so that the U-Net sees values around 1."""
+    network = networks.load_vae(runs / "vae").eval()
+    pictures = Pictures(DataConfig([data], SIZE), seed=0)
+    pixels = to_unit_range(torch.stack([pictures.picture(index) for index in range(len(pictures))]))
+    with torch.no_grad():
+        deviation = float(network.encode(pixels).latent_dist.mode().std())
+    assert network.config.scaling_factor == pytest.approx(1 / deviation, rel=1e-3)
+
+
+def test_decoder_alone_goes_on_learning(runs: Path, data: Path, tmp_path: Path) -> None:
+    config = vae.VaeConfig(tmp_path / "run", loop(2), 0, DataConfig([data], SIZE), start=runs / "vae", decoder_only=True)
+    vae.run(config)
+    before, after = (networks.load_vae(folder) for folder in (runs / "vae", tmp_path / "run"))
+    assert before.config.scaling_factor == after.config.scaling_factor
+    changed = {name for name, value in before.state_dict().items() if not torch.equal(value, after.state_dict()[name])}
+    assert changed
+    assert all(name.startswith(("decoder.", "post_quant_conv.")) for name in changed)
+
+
+def test_latents_are_the_encoders(runs: Path, data: Path) -> None:
+    network = networks.load_vae(runs / "vae").eval()
+    cache = latents.CachedLatents([runs / "latents"], seed=0)
+    pictures = Pictures(DataConfig([data], SIZE), seed=0)
+    tokenizer = networks.load_tokenizer(runs / "text")
+    seen = set()
+    for epoch in range(6):
+        batch = cache[[(epoch, 3), (epoch, 7)]]
+        for row, index in enumerate((3, 7)):
+            pixels = to_unit_range(read_picture(pictures.entries[index], SIZE)[None])
+            with torch.no_grad():
+                expected = network.encode(pixels).latent_dist.mode() * network.config.scaling_factor
+            assert torch.allclose(batch["latents"][row], expected[0], atol=1e-4)
+            seen.add(tokenizer.decode(batch["input_ids"][row], skip_special_tokens=True).strip())
+    assert seen == {caption for index in (3, 7) for caption in captions_of(pictures.entries[index])}
+
+
+def test_repeats_and_several_caches(runs: Path) -> None:
+    once = latents.CachedLatents([runs / "latents"], seed=0)
+    thrice = latents.CachedLatents([runs / "latents"], seed=0, repeats=[3])
+    assert len(thrice) == 3 * len(once)
+    for index in range(len(thrice)):
+        assert torch.equal(thrice[[(0, index)]]["latents"], once[[(0, index // 3)]]["latents"])
+
+
+def test_text_run_holds_encoder_and_scorer(runs: Path) -> None:
+    ours, judge = networks.load_text_encoder(runs / "text"), scorer.load(str(runs / "text" / "scorer"))
+    for name, value in ours.state_dict().items():
+        assert torch.equal(value, judge.text_encoder.state_dict()[name])
+    assert networks.load_tokenizer(runs / "text").model_max_length == TOKENS
+
+
+def test_teacher_and_student_are_diffusers_pipelines(runs: Path) -> None:
+    for name in ("teacher", "kd"):
+        pipeline = StableDiffusionPipeline.from_pretrained(runs / name / "pipeline")
+        pipeline.set_progress_bar_config(disable=True)
+        assert pipeline.scheduler.config.prediction_type == "v_prediction"
+        image = pipeline("a thing", num_inference_steps=2, guidance_scale=3.0, output_type="np").images[0]
+        assert image.shape == (SIZE, SIZE, 3)
+    assert blocks.student_config(networks.load_unet(runs / "teacher" / "pipeline"))["block_out_channels"] == (8, 16, 24)
+
+
+def test_text_encoder_trained_along(runs: Path) -> None:
+    before, after = weights(runs / "text" / "text_encoder"), weights(runs / "teacher" / "pipeline" / "text_encoder")
+    assert any(not torch.equal(value, after[name]) for name, value in before.items())
+    assert_same_weights(runs / "teacher" / "pipeline" / "text_encoder", runs / "lcm" / "pipeline" / "text_encoder")
+
+
+def test_lcm_pipeline_exports(runs: Path, tmp_path: Path) -> None:
+    source = sources.load_pipeline(str(runs / "lcm" / "pipeline"))
+    described = bundle.describe(source)
+    assert described["scheduler"]["prediction_type"] == "v_prediction"
+    assert described["guidance_embedding_dim"] == 32
+    assert described["latent"]["scaling_factor"] == networks.load_vae(runs / "vae").config.scaling_factor
+    assert described["tokenizer"]["max_length"] == TOKENS
+    pipeline = LatentConsistencyModelPipeline.from_pretrained(runs / "lcm" / "pipeline")
+    pipeline.set_progress_bar_config(disable=True)
+    assert pipeline("a thing", num_inference_steps=2, output_type="np").images[0].shape == (SIZE, SIZE, 3)
+
+
+def test_runtime_takes_velocity_predictions(tiny_source: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    """The compiled pipeline against diffusers' when both read the U-Net's output as a velocity."""
+    copied = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    described = json.loads((copied / "pipeline.json").read_text(encoding="utf-8"))
+    described["scheduler"]["prediction_type"] = "v_prediction"
+    (copied / "pipeline.json").write_text(json.dumps(described), encoding="utf-8")
+    pipeline = LatentConsistencyModelPipeline.from_pretrained(tiny_source / "pipeline")
+    pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config, prediction_type="v_prediction")
+    pipeline.set_progress_bar_config(disable=True)
+    random = torch.Generator("cpu").manual_seed(7)
+    image = pipeline("a barn", num_inference_steps=2, guidance_scale=8.0, generator=random, output_type="np").images[0]
+    actual = TextToImage(copied)("a barn", steps=2, seed=7, guidance=8.0)
+    assert accuracy.psnr_db(np.round(image * 255).astype(np.uint8), actual.pixels) > 50
+
+
+# --- Resume of the real tasks ---
+
+
+def test_interrupted_teacher_equals_uninterrupted(runs: Path, tmp_path: Path) -> None:
+    config = teacher_config(runs, tmp_path / "run")
+    teacher.run(config, Limits(max_steps=1))
+    teacher.run(config)
+    assert_same_weights(runs / "teacher" / "pipeline", tmp_path / "run" / "pipeline")
+
+
+def test_interrupted_lcm_equals_uninterrupted(runs: Path, tmp_path: Path) -> None:
+    config = lcm_config(runs, tmp_path / "run")
+    lcm.run(config, Limits(max_steps=1))
+    lcm.run(config)
+    assert_same_weights(runs / "lcm" / "pipeline", tmp_path / "run" / "pipeline")
+
+
+def test_interrupted_latents_go_on(runs: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latents, "_PART", 4)
+    config = latents.LatentsConfig(tmp_path / "cache", DataConfig([data], SIZE), runs / "vae", runs / "text", TOKENS)
+    writes = []
+    monkeypatch.setattr(latents, "save_file", lambda *arguments: _fail_on_third(writes, *arguments))
+    with pytest.raises(OSError, match="disk full"):
+        latents.run(config)
+    with pytest.raises(UserError, match="not a complete cache"):
+        latents.CachedLatents([config.output], seed=0)
+    latents.run(config)
+    assert len(writes) == 4  # two parts, the failure, and that part again
+    whole, parts = (latents.CachedLatents([folder], seed=0) for folder in (runs / "latents", config.output))
+    assert torch.allclose(whole.latents, parts.latents, atol=1e-5)
+
+
+def _fail_on_third(writes: list[Path], tensors: dict[str, torch.Tensor], path: Path) -> None:
+    from safetensors.torch import save_file
+
+    writes.append(path)
+    if len(writes) == 3:
+        raise OSError("disk full")
+    save_file(tensors, path)
+
+
+# --- Memory and precision ---
+
+
+def test_gradient_checkpointing_changes_no_gradient() -> None:
+    """Also of the feature loss, whose tensors lie inside what is recomputed."""
+    torch.manual_seed(0)
+    student, large = blocks.remove_blocks(unet()), unet()
+    pairs = blocks.feature_pairs(student)
+    seen, wanted = (blocks.Features(net, [pair[side] for pair in pairs]) for side, net in enumerate((student, large)))
+    inputs = torch.randn(2, 4, 8, 8), torch.tensor([5, 700]), torch.randn(2, 16, 16)
+    gradients = []
+    for recompute in (False, True):
+        student.train().zero_grad()
+        if recompute:
+            student.enable_gradient_checkpointing()
+        with torch.no_grad():
+            large(*inputs)
+        output = student(*inputs).sample
+        (output.square().mean() + kd.feature_loss(seen.take(), wanted.take())).backward()
+        gradients.append({name: parameter.grad.clone() for name, parameter in student.named_parameters()})
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], rtol=1e-4, atol=1e-6), name
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_published_recipe_on_tiny_pipelines(name: str, data: Path, tmp_path: Path) -> None:
+    """The configurations of the real models, as they are but for sizes, on random pipelines of the same layout."""
+    large = write_pipeline(tmp_path / "large", tokens=77)
+    kind = COMMANDS["lcm" if name == "lcm" else "kd"].config
+    overrides = [f"output={tmp_path / 'run'}", f"teacher={large}", f"data.pictures.datasets=[{data}]"]
+    overrides += [f"data.pictures.size={SIZE}", "loop.steps=2", "loop.batch_size=1", "loop.workers=0", "loop.threads=1"]
+    if name == "lcm":
+        overrides += [f"student={large}", "guidance_embedding=32"]
+    module = FULL[name]
+    config = configuration.read(CONFIGS / "full" / f"{name}.yaml", getattr(module, kind), overrides)
+    assert (config.loop.precision, config.loop.gradient_checkpointing) == ("bf16", True)
+    assert module.run(config).step == 2
+    written = networks.load_unet(tmp_path / "run" / "pipeline")
+    assert all(torch.isfinite(value).all() for value in written.state_dict().values())
+    assert len(written.down_blocks) == (4 if name == "lcm" else 3)
+
+
+# --- The command line ---
+
+
+@pytest.mark.parametrize("name", MINI)
+def test_shipped_configurations_are_valid(name: str) -> None:
+    command = name.partition("-")[0]
+    module = importlib.import_module(f"edgefusion.train.{command}")
+    configuration.read(MINI[name], latents.LatentsConfig if command == "latents" else getattr(module, COMMANDS[command].config))
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "words"),
+    [
+        ("vae", "loop.step=3", "unknown key loop.step; the keys are"),
+        ("vae", "loop.steps=many", "loop.steps: expected a whole number"),
+        ("vae", "loop.steps=0", "steps must be at least 1"),
+        ("vae", "start=somewhere", "model or start"),
+        ("vae", "decoder_only=true", "decoder_only: needs start"),
+        ("vae", "model.norm_num_groups=5", "multiples of norm_num_groups"),
+        ("text", "model.num_attention_heads=7", "multiple of num_attention_heads"),
+        ("latents", "data.flip=true", "data.flip"),
+        ("teacher", "diffusion.prediction_type=x0", "epsilon or v_prediction"),
+        ("teacher", "unet.attention=[true]", "attention needs true or false"),
+        ("teacher", "data.caption_drop=2", "caption_drop"),
+        ("kd", "data.repeats=[1, 2]", "repeats needs a number"),
+        ("kd", "teacher=/nowhere/at/all", "/nowhere/at/all"),
+        ("lcm", "guidance_max=1", "guidance_min and guidance_max"),
+        ("lcm", "loss=l1", "huber or l2"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(
+    name: str, override: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "run"
+    command = ["train", name, "--config", str(MINI[name]), "--set", f"output={output}", "--set", override]
+    assert cli.main(command) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("edgefusion: error: ")
+    assert words in error
+    assert "Traceback" not in error
+    assert not output.exists()
+
+
+def test_dataset_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "vae", "--config", str(MINI["vae"]), "--set", f"output={tmp_path / 'run'}"]
+    assert cli.main([*command, "--set", f"data.datasets=[{tmp_path / 'absent'}]"]) == 1
+    assert "no such folder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_sigterm_of_the_command(data: Path, tmp_path: Path) -> None:
+    """A process that is asked to end does so with status 0, says how to go on, and leaves a result."""
+    command = [sys.executable, "-m", "edgefusion", "train", "vae", "--config", str(MINI["vae"])]
+    for override in (
+        f"output={tmp_path / 'run'}",
+        f"data={{datasets: [{data}], size: {SIZE}}}",
+        "model={block_out_channels: [4, 4, 8, 8], norm_num_groups: 4}",
+        "loop={steps: 1000000, batch_size: 1, learning_rate: 0.001, log_every: 1, threads: 1}",
+    ):
+        command += ["--set", override]
+    path = {"PYTHONPATH": ":".join(entry for entry in sys.path if entry)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **path}) as process:
+        deadline = time.monotonic() + 300
+        while not process.stderr.readline().startswith("vae: step 2 "):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+    assert process.returncode == 0, rest
+    assert "(SIGTERM); run the same command again to go on from there" in rest
+    assert networks.load_vae(tmp_path / "run" / "vae").config.sample_size == SIZE
