@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -37,17 +38,20 @@ def _record(plan: Plan, job: Job) -> Path:
 
 def is_done(plan: Plan, job: Job) -> bool:
     """Whether `job` has run to its end as it stands in the plan, and its output is there."""
-    try:
-        record = json.loads(_record(plan, job).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return record.get("digest") == job.digest and job.output.exists()
+    record = _load(_record(plan, job))
+    return record.get("digest") == job.digest and record.get("seconds") is not None and job.output.exists()
+
+
+def _configured_output(command: list[str]) -> Path | None:
+    """What --set output=FOLDER names."""
+    prefix = "output="
+    settings = [command[i + 1] for i, word in enumerate(command[:-1]) if word == "--set"]
+    return next((Path(text.removeprefix(prefix)) for text in settings if text.startswith(prefix)), None)
 
 
 def _training_ended(command: list[str]) -> bool:
     """False for a training that was stopped (it ends with status 0 then): its newest checkpoint is not of its last step."""
-    settings = [command[i + 1] for i, word in enumerate(command) if word == "--set"]
-    output = next((Path(text.removeprefix("output=")) for text in settings if text.startswith("output=")), None)
+    output = _configured_output(command)
     if command[0] != "train" or output is None or not (output / "checkpoints").is_dir():
         return True
     steps = yaml.safe_load((output / "config.yaml").read_text(encoding="utf-8"))["loop"]["steps"]
@@ -66,6 +70,22 @@ def _execute(command: list[str]) -> None:
         raise KeyboardInterrupt
 
 
+def _begin(plan: Plan, job: Job) -> None:
+    """Notes that `job` has begun. What an earlier form of it left half done or done in the work folder is removed."""
+    path = _record(plan, job)
+    earlier = _load(path)
+    if earlier and earlier.get("digest") != job.digest:
+        for output in filter(None, map(_configured_output, job.commands)):
+            if plan.work in output.parents:
+                shutil.rmtree(output, ignore_errors=True)
+    _note(path, {"digest": job.digest, "seconds": None})
+
+
+def _note(path: Path, record: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
 def run(plan: Plan, only: str) -> None:
     """Does what is not done."""
     jobs = [job for job in results_plan.expanded(plan) if re.search(only, job.name)]
@@ -74,20 +94,19 @@ def run(plan: Plan, only: str) -> None:
     for number, job in enumerate(missing, 1):
         start = time.monotonic()
         print(f"[{number} of {len(missing)}] {job.name}", flush=True)
+        _begin(plan, job)
         for command in job.commands:
             _execute(command)
         if not job.output.exists():
             raise UserError(f"job {job.name}: its commands ended well, but '{job.output}' is not there")
-        record = {"digest": job.digest, "seconds": round(time.monotonic() - start, 1), "commands": job.commands}
-        path = _record(plan, job)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        seconds = round(time.monotonic() - start, 1)
+        _note(_record(plan, job), {"digest": job.digest, "seconds": seconds, "commands": job.commands})
 
 
 def _load(path: Path) -> dict:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edgefusion import cli
+from edgefusion import cli, configuration
 from edgefusion.errors import UserError
 from edgefusion.eval import pictures
 
@@ -147,6 +148,27 @@ def test_a_failed_or_stopped_command_is_not_done(tmp_path: Path, monkeypatch: py
     assert results._training_ended(command)
 
 
+def test_an_earlier_form_of_a_job_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [{"name": "x", "output": "{work}/x", "commands": ["train x --set output={output} --set size={size}"]}]
+    path = plan_file(tmp_path, jobs=jobs, values={"size": "a"}, questions=[])
+    seen = []
+
+    def train(command: list[str]) -> int:
+        output = Path(command[3].removeprefix("output="))
+        seen.append(sorted(file.name for file in output.iterdir()) if output.is_dir() else None)
+        output.mkdir(exist_ok=True)
+        (output / command[5]).touch()
+        return 1 if len(seen) == 1 else 0
+
+    monkeypatch.setattr(cli, "main", train)
+    with pytest.raises(UserError):
+        results.run(results_plan.read(path, []), "")
+    # Stopped and run again: it goes on with what is there. Changed: from the beginning.
+    results.run(results_plan.read(path, []), "")
+    results.run(results_plan.read(path, ["values.size=b"]), "")
+    assert seen == [None, ["size=a"], None]
+
+
 def test_mistakes_in_a_plan_are_named(tmp_path: Path) -> None:
     jobs = [{"name": "x", "output": "{work}/x", "commands": ["make {nothing}"]}]
     with pytest.raises(UserError, match=r"\{nothing\} is none of work"):
@@ -180,7 +202,7 @@ def test_verdicts(worse: list[float], better: list[float], more: bool, verdict: 
     assert results_page.compare(worse, better, more) == verdict
 
 
-def test_the_mini_plan_is_whole() -> None:
+def test_the_mini_plan_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = results_plan.read(MINI / "results.yaml", [])
     jobs = results_plan.expanded(plan)
     made = {str(job.output) for job in jobs} | {word for job in jobs for command in job.commands for word in command}
@@ -189,12 +211,14 @@ def test_the_mini_plan_is_whole() -> None:
             for seed in plan.seeds:
                 values = {"work": str(plan.work), **plan.values, "seed": str(seed)}
                 assert results_plan.filled(variant.metrics, values, "") in made
-    # Every command is one that exists, with flags that it knows.
+    # Every command is one that exists, with flags and configuration keys that it knows.
+    monkeypatch.chdir(REPOSITORY)
     parser = cli._parser()
-    for job in jobs:
-        for command in job.commands:
-            if command[0] != "speed":
-                parser.parse_args(command)
+    for command in (command for job in jobs for command in job.commands if command[0] != "speed"):
+        parsed = parser.parse_args(command)
+        if command[0] == "train":
+            module = importlib.import_module(f"edgefusion.train.{command[1]}")
+            configuration.read(parsed.config, getattr(module, f"{command[1].title()}Config"), parsed.set)
 
 
 def test_prompts_of_the_sample_sheets() -> None:
