@@ -22,9 +22,9 @@
 // CHECK-NEXT: %[[ACT:.*]] = ef.unary silu %[[SUM]]
 // CHECK-NEXT: quant.qcast %[[ACT]]
 
-// A bare product becomes a kernel; its result is the attention's query and key, whose sums of 2 products must fit 32 bits.
+// A bare product becomes a kernel; its result is the attention's query, key (sums of 2 products fit 32 bits anyway) and value, which keeps a guard bit.
 // CHECK: %[[T:.*]] = ef.reshape %[[C]] : {{.*}} -> tensor<1x16x2x!quant.uniform<i16:f32, [[SC]]>>
-// CHECK: ef.fused {{.*}} -> tensor<1x16x2x!quant.uniform<i16:f32, {{.*}}>> {
+// CHECK: ef.fused {{.*}} -> tensor<1x16x2x!quant.uniform<i16<-16383:16383>:f32, {{.*}}>> {
 // CHECK-NEXT: ef.matmul
 // CHECK-NEXT: quant.qcast
 // CHECK: ef.attention {{.*}} score_scale = {{.*}} -> tensor<1x16x2xf32>
