@@ -102,7 +102,7 @@ def _write_part(
         captions += texts
         counts.append(len(texts))
     ids = token_ids(tokenizer, captions, config.max_tokens)
-    tensors = {"latents": torch.cat(latents), "ids": ids.int(), "counts": torch.tensor(counts, dtype=torch.int32)}
+    tensors = {"latents": torch.cat(latents).contiguous(), "ids": ids.int(), "counts": torch.tensor(counts, dtype=torch.int32)}
     partial = path.with_suffix(".partial")
     save_file(tensors, partial)
     partial.replace(path)
