@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from edgefusion.train.conditioning import LatentDataConfig
 from edgefusion.train.diffusion import SCHEDULE, Diffusion, DiffusionConfig, Prediction
 from edgefusion.train.kd import KdConfig, KdTask
 from edgefusion.train.lcm import LcmConfig, LcmTask, with_guidance_embedding
+from edgefusion.train.teacher import TeacherConfig, TeacherTask
 
 SEED = 11
 PREDICTIONS: list[Prediction] = ["epsilon", "v_prediction"]
@@ -306,3 +308,11 @@ def test_each_unet_attends_to_its_own_text_encoder(tmp_path: Path) -> None:
     assert not task.shares_text
     loss, _ = task.loss(batch(), generator())
     assert torch.isfinite(loss)
+
+
+def test_a_teacher_goes_on_with_what_it_predicts(tmp_path: Path) -> None:
+    start = write_pipeline(tmp_path / "start", prediction="v_prediction")
+    config = TeacherConfig(tmp_path / "run", loop(), 0, unused_data(), start, start, start=start)
+    with pytest.raises(UserError, match="predicts v_prediction; set diffusion"):
+        TeacherTask(config)
+    TeacherTask(dataclasses.replace(config, start=start / "unet"))

@@ -48,10 +48,20 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         parser.add_argument(
             "--start-over", action="store_true", help="discard the checkpoints in the output folder instead of going on from them"
         )
+        parser.add_argument(
+            "--unfinished-status",
+            type=int,
+            default=0,
+            metavar="N",
+            help="exit status of a stop before the last step (default: 0)",
+        )
         parser.set_defaults(run=_train, command=command)
     parser = trainings.add_parser("latents", help="pictures as latents and captions as token ids, computed once")
     _add_config(parser)
     parser.set_defaults(run=_latents)
+    parser = trainings.add_parser("package", help="the runs' results as one small folder with a model card")
+    _add_config(parser)
+    parser.set_defaults(run=_package)
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -71,8 +81,8 @@ def _train(arguments: argparse.Namespace) -> int:
         raise UserError("--max-steps and --max-minutes must not be negative")
     module = importlib.import_module(f"edgefusion.train.{arguments.command.module}")
     config = configuration.read(arguments.config, getattr(module, arguments.command.config), arguments.set)
-    module.run(config, Limits(arguments.max_steps, arguments.max_minutes), arguments.start_over)
-    return 0
+    outcome = module.run(config, Limits(arguments.max_steps, arguments.max_minutes), arguments.start_over)
+    return arguments.unfinished_status if outcome.reason else 0
 
 
 def _latents(arguments: argparse.Namespace) -> int:
@@ -83,4 +93,15 @@ def _latents(arguments: argparse.Namespace) -> int:
     config = configuration.read(arguments.config, latents.LatentsConfig, arguments.set)
     count = latents.run(config)
     print(f"wrote {config.output}: {count:,} pictures")
+    return 0
+
+
+def _package(arguments: argparse.Namespace) -> int:
+    from edgefusion import configuration
+    from edgefusion.train import machine, package
+
+    machine.quiet_libraries()
+    config = configuration.read(arguments.config, package.PackageConfig, arguments.set)
+    size = package.run(config)
+    print(f"wrote {config.output}: {size:.1f} MB")
     return 0

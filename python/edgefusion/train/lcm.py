@@ -82,7 +82,7 @@ class LcmTask(Task):
         self.frozen = {"teacher": teacher, "target": self.target, "vae": self.parts.vae}
         self.frozen["text_encoder"] = self.parts.text_encoder
         # Each U-Net attends to the states that it was trained on.
-        self.shares_text = _same_weights(self.parts.text_encoder, teacher_text)
+        self.shares_text = networks.same_weights(self.parts.text_encoder, teacher_text)
         if not self.shares_text:
             self.frozen["teacher_text"] = teacher_text
         self.state = {"target": self.target}
@@ -147,11 +147,6 @@ class LcmTask(Task):
     def write(self, networks: Mapping[str, torch.nn.Module], folder: Path) -> None:
         scheduler = pipeline.lcm_scheduler(self.prediction, self.config.solver_steps)
         pipeline.write(pipeline.averaged(self.parts, networks), scheduler, folder / "pipeline")
-
-
-def _same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
-    ours, theirs = one.state_dict(), other.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
 def run(config: LcmConfig, limits: Limits = UNLIMITED, start_over: bool = False) -> Outcome:

@@ -24,12 +24,12 @@ def _load(kind: Any, origin: str | Path, what: str, **options: Any) -> Any:  # n
 
 def load_vae(origin: str | Path) -> AutoencoderKL:
     """The autoencoder in folder `origin`, or in its subfolder vae."""
-    return _load(AutoencoderKL, origin, "an autoencoder", torch_dtype=torch.float32, **_subfolder(origin, "vae"))
+    return _load(AutoencoderKL, origin, "an autoencoder", dtype=torch.float32, **_subfolder(origin, "vae"))
 
 
 def load_unet(origin: str | Path) -> UNet2DConditionModel:
     """The U-Net in folder `origin`, or in its subfolder unet."""
-    return _load(UNet2DConditionModel, origin, "a U-Net", torch_dtype=torch.float32, **_subfolder(origin, "unet"))
+    return _load(UNet2DConditionModel, origin, "a U-Net", dtype=torch.float32, **_subfolder(origin, "unet"))
 
 
 def load_text_encoder(origin: str | Path) -> CLIPTextModel:
@@ -40,6 +40,12 @@ def load_text_encoder(origin: str | Path) -> CLIPTextModel:
 def load_tokenizer(origin: str | Path) -> CLIPTokenizer:
     """The tokenizer in folder `origin`, or in its subfolder tokenizer."""
     return _load(CLIPTokenizer, origin, "a tokenizer", **_subfolder(origin, "tokenizer"))
+
+
+def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """Are all weights equal, bit for bit?"""
+    ours, theirs = one.state_dict(), other.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
 def packaged_tokenizer(length: int) -> CLIPTokenizer:

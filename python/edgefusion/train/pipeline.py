@@ -75,11 +75,16 @@ def lcm_scheduler(prediction: Prediction, original_steps: int) -> LCMScheduler:
     )
 
 
-def write(parts: Parts, scheduler: DDIMScheduler | LCMScheduler, folder: Path) -> None:
-    """Writes the pipeline folder; one of that name is replaced when the new one is whole."""
+def save(parts: Parts, scheduler: DDIMScheduler | LCMScheduler, folder: Path) -> None:
+    """Fills a pipeline folder."""
     shared: dict[str, Any] = {**vars(parts), "scheduler": scheduler, "safety_checker": None, "feature_extractor": None}
     kind = LatentConsistencyModelPipeline if isinstance(scheduler, LCMScheduler) else StableDiffusionPipeline
-    replace_folder(folder, kind(**shared, requires_safety_checker=False).save_pretrained)
+    kind(**shared, requires_safety_checker=False).save_pretrained(folder)
+
+
+def write(parts: Parts, scheduler: DDIMScheduler | LCMScheduler, folder: Path) -> None:
+    """Writes a pipeline folder; one of that name is replaced when the new one is whole."""
+    replace_folder(folder, lambda partial: save(parts, scheduler, partial))
 
 
 def averaged(parts: Parts, trained: Mapping[str, torch.nn.Module]) -> Parts:

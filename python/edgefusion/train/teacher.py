@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from diffusers import UNet2DConditionModel
 
+from edgefusion.errors import UserError
 from edgefusion.train import conditioning, networks, pipeline
 from edgefusion.train.conditioning import LatentDataConfig
 from edgefusion.train.config import UNLIMITED, Limits, RunConfig
@@ -84,6 +85,7 @@ class TeacherTask(Task):
         self.config = config
         vae, text_encoder = networks.load_vae(config.vae), networks.load_text_encoder(config.text)
         tokenizer = networks.load_tokenizer(config.text)
+        _check_prediction(config)
         torch.manual_seed(config.seed)
         unet = (
             networks.load_unet(config.start)
@@ -106,6 +108,18 @@ class TeacherTask(Task):
     def write(self, networks: Mapping[str, torch.nn.Module], folder: Path) -> None:
         scheduler = pipeline.ddim_scheduler(self.config.diffusion.prediction_type)
         pipeline.write(pipeline.averaged(self.parts, networks), scheduler, folder / "pipeline")
+
+
+def _check_prediction(config: TeacherConfig) -> None:
+    """A pipeline says what its U-Net predicts; training it towards something else is a mistake."""
+    if not config.start or (config.start.is_dir() and not (config.start / "scheduler").is_dir()):
+        return
+    prediction = pipeline.prediction_of(config.start)
+    if prediction != config.diffusion.prediction_type:
+        raise UserError(
+            f"the U-Net of '{config.start}' predicts {prediction}; set diffusion.prediction_type to that "
+            f"(it is {config.diffusion.prediction_type})"
+        )
 
 
 def run(config: TeacherConfig, limits: Limits = UNLIMITED, start_over: bool = False) -> Outcome:

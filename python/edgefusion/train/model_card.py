@@ -1,0 +1,98 @@
+"""The model card of a package: what it is, how it was trained on what, its curves, and its limits."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from safetensors import safe_open
+
+from edgefusion.train import run_record
+from edgefusion.train.run_record import RunRecord
+
+#: What the table of stages shows of a run's loop.
+_KEYS = ("batch_size", "accumulate", "learning_rate", "schedule", "warmup_steps", "weight_decay", "ema_decay", "precision")
+
+
+@dataclasses.dataclass(frozen=True)
+class CardConfig:
+    """What the runs cannot tell. `licences` explains the licences that samples name, `samples` are pictures to show (paths or
+    addresses as seen from the card), `commands` make the model again.
+    """
+
+    name: str
+    description: str
+    usage: str
+    licence: str
+    licences: dict[str, str] = dataclasses.field(default_factory=dict)
+    samples: list[str] = dataclasses.field(default_factory=list)
+    limits: list[str] = dataclasses.field(default_factory=list)
+    commands: list[str] = dataclasses.field(default_factory=list)
+
+
+def write(config: CardConfig, stages: list[tuple[str, Path]], folder: Path) -> None:
+    """Writes README.md and curves.png into the package `folder`, of the runs of `stages`."""
+    records = {name: run_record.read(path) for name, path in stages}
+    _draw(records, folder / "curves.png")
+    sections = [f"# {config.name}", config.description.strip(), "```python\n" + config.usage.strip() + "\n```"]
+    sections += ["## Parts", _parts(folder), "## Training", _training(records), "![Loss by step](curves.png)"]
+    sections += ["Made by:", "```sh\n" + "\n".join(config.commands) + "\n```"] if config.commands else []
+    sections += ["## Data", _data(records, config), "## Licence", config.licence.strip()]
+    if config.samples:
+        sections += ["## Samples", *(f"![Samples]({sample})" for sample in config.samples)]
+    if config.limits:
+        sections += ["## Limits", "\n".join(f"- {limit}" for limit in config.limits)]
+    (folder / "README.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+
+
+def _parts(folder: Path) -> str:
+    rows = ["| part | parameters | size |", "|---|---|---|"]
+    for path in sorted(folder.rglob("*.safetensors")):
+        with safe_open(path, "pt") as tensors:
+            count = sum(torch.Size(tensors.get_slice(name).get_shape()).numel() for name in tensors.keys())  # noqa: SIM118
+        rows.append(f"| {path.parent.relative_to(folder)} | {count / 1e6:.2f} M | {path.stat().st_size / 1e6:.1f} MB |")
+    return "\n".join(rows)
+
+
+def _training(records: dict[str, RunRecord]) -> str:
+    rows = ["| stage | steps | pictures | minutes | loss | settings |", "|---|---|---|---|---|---|"]
+    for name, record in records.items():
+        loop = record.config["loop"]
+        settings = [f"{key} {loop[key]}" for key in _KEYS]
+        settings += [f"{key} {value}" for key, value in record.config.items() if isinstance(value, float | bool)]
+        last = record.curves["loss"][-1][1]
+        rows.append(
+            f"| {name} | {record.steps:,} | {record.samples:,} | {record.minutes:.0f} | {last:.4g} | {', '.join(settings)} |"
+        )
+    return "\n".join(rows)
+
+
+def _data(records: dict[str, RunRecord], config: CardConfig) -> str:
+    rows = ["| dataset | used for | pictures | licences |", "|---|---|---|---|"]
+    uses: dict[Path, list[str]] = {}
+    for name, record in records.items():
+        for dataset in run_record.datasets(record.config):
+            uses.setdefault(dataset, []).append(name)
+    seen: dict[str, int] = {}
+    for dataset, names in uses.items():
+        counts = run_record.licences(dataset)
+        seen |= counts
+        listed = "; ".join(f"{count:,} {licence}" for licence, count in counts.items())
+        rows.append(f"| {dataset.name} | {', '.join(names)} | {sum(counts.values()):,} | {listed} |")
+    explained = [f"- {licence}: {config.licences[licence]}" for licence in seen if licence in config.licences]
+    return "\n".join([*rows, "", *explained]).rstrip()
+
+
+def _draw(records: dict[str, RunRecord], path: Path) -> None:
+    """The losses by step, a panel a stage."""
+    figure = Figure(figsize=(2.6 * len(records), 2.4), layout="constrained")
+    for index, (name, record) in enumerate(records.items()):
+        axes = figure.add_subplot(1, len(records), index + 1)
+        axes.plot(*zip(*record.curves["loss"], strict=True), linewidth=1)
+        axes.set_title(name, fontsize=9)
+        axes.set_yscale("log")
+        axes.tick_params(labelsize=7)
+        axes.set_xlabel("step", fontsize=8)
+    figure.savefig(path, dpi=80)

@@ -1,0 +1,76 @@
+"""What a training run left behind about itself, read for a model card: its configuration, its curves, and the data it saw."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from edgefusion.data import shards
+from edgefusion.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRecord:
+    """`curves` are (step, value) by name of the value."""
+
+    config: dict[str, Any]
+    curves: dict[str, list[tuple[int, float]]]
+
+    @property
+    def steps(self) -> int:
+        """The last step that was logged."""
+        return self.curves["loss"][-1][0]
+
+    @property
+    def samples(self) -> int:
+        """How many pictures went through, counting repetitions; of one process."""
+        loop = self.config["loop"]
+        return self.steps * loop["batch_size"] * loop["accumulate"]
+
+    @property
+    def minutes(self) -> float:
+        """Time spent in steps, from the logged rates."""
+        per_step = self.samples / self.steps
+        seconds, before = 0.0, 0
+        for step, rate in self.curves["images_per_second"]:
+            seconds += (step - before) * per_step / max(rate, 1e-9)
+            before = step
+        return seconds / 60
+
+
+def read(run: Path) -> RunRecord:
+    """The record of the folder `run`; UserError if it is none, or if nothing was logged."""
+    try:
+        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{run}: not the folder of a training run ({error.strerror}: config.yaml)") from None
+    # 0 keeps every point.
+    events = EventAccumulator(str(run / "logs"), size_guidance={"scalars": 0}).Reload()
+    curves = {name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]}
+    if "loss" not in curves:
+        raise UserError(f"{run}: its logs hold no loss; was logs/ removed?")
+    return RunRecord(config, curves)
+
+
+def datasets(config: dict[str, Any]) -> list[Path]:
+    """The datasets that a run's configuration names, those of its cached latents included."""
+    data = config["data"]
+    if data.get("latents"):
+        found = []
+        for cache in data["latents"]:
+            record = json.loads((Path(cache) / "latents.json").read_text(encoding="utf-8"))
+            found += datasets(record["configuration"])
+        return found
+    return [Path(name) for name in (data.get("pictures") or data)["datasets"]]
+
+
+def licences(dataset: Path) -> dict[str, int]:
+    """How many pictures of a dataset come under each licence."""
+    samples = [sample for shard in shards.shard_paths(dataset) for sample in shards.index_shard(shard)]
+    return dict(collections.Counter(sample.fields.get("license", "unknown") for sample in samples).most_common())
