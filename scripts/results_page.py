@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -13,13 +14,14 @@ _DIGITS = {"clip_score": 3, "fid": 1, "kid": 2, "is": 2}
 
 _HEAD = """# Results
 
-What the paper (arXiv 2404.11925) asks of its models at full size, asked of small ones at {seeds} training seeds each.
+What the paper (arXiv 2404.11925) asks of its models at full size, asked of small ones, each trained from {seeds} seeds.
 `scripts/results.py` made the runs and wrote this page from docs/results.json; python/configs/mini/results.yaml has every command.
 
 Read it with its limits in mind. The models are small, train for minutes on two CPU cores, and see drawings of single things.
 {metrics}They order models of this page and must not be compared with published figures. Each cell is the mean over the seeds,
 with the smallest and the largest in brackets. A direction counts as found only if every seed of one side is better than every
-seed of the other; else the two cannot be told apart by so few runs.
+seed of the other; else the two cannot be told apart by so few runs. If there were no difference, that would still happen in
+one case of {chance}, each way.
 """
 
 _STAND_INS = (
@@ -48,7 +50,8 @@ def _head(figures: dict) -> str:
             features = _between(names.get("fid", "")).removesuffix(", stand-in")
             scorer = _between(names.get("clip_score", "")).removesuffix(", stand-in")
             metrics = _STAND_INS.format(features=features, scorer=scorer)
-    return _HEAD.format(seeds=len(figures["seeds"]), metrics=metrics)
+    seeds = len(figures["seeds"])
+    return _HEAD.format(seeds=seeds, metrics=metrics, chance=math.comb(2 * seeds, seeds))
 
 
 def _values(reports: Sequence[dict], metric: str) -> list[float]:
@@ -64,9 +67,14 @@ def _cell(values: Sequence[float], digits: int) -> str:
 
 
 def compare(worse: Sequence[float], better: Sequence[float], more_is_better: bool) -> str:
-    """'agrees', 'disagrees', 'open' (the ranges overlap) or 'missing', for values that the paper finds worse and better."""
+    """'agrees', 'disagrees', 'open' (the ranges overlap), 'single' (one seed shows no spread) or 'missing'.
+
+    `worse` and `better` are the values of each seed on the sides that the paper finds worse and better.
+    """
     if not worse or not better:
         return "missing"
+    if min(len(worse), len(better)) < 2:
+        return "single"
     sign = 1 if more_is_better else -1
     low, high = [sign * value for value in worse], [sign * value for value in better]
     if min(high) > max(low):
@@ -74,7 +82,13 @@ def compare(worse: Sequence[float], better: Sequence[float], more_is_better: boo
     return "disagrees" if max(high) < min(low) else "open"
 
 
-_WORDS = {"agrees": "as in the paper", "disagrees": "**against the paper**", "open": "cannot be told apart", "missing": "not run"}
+_WORDS = {
+    "agrees": "as in the paper",
+    "disagrees": "**against the paper**",
+    "open": "cannot be told apart",
+    "single": "one seed does not tell",
+    "missing": "not run",
+}
 
 
 def _sentence(expectation: ExpectationConfig, variants: dict[str, list[dict]]) -> str:

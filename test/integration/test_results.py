@@ -196,6 +196,7 @@ def test_page_says_what_the_figures_say(tmp_path: Path, commands: list[str]) -> 
         ([1, 3], [2, 4], True, "open"),
         ([1, 2], [2, 3], True, "open"),
         ([], [1], True, "missing"),
+        ([1], [2, 3], True, "single"),
     ],
 )
 def test_verdicts(worse: list[float], better: list[float], more: bool, verdict: str) -> None:
