@@ -5,6 +5,7 @@
 
 #include "dialects/ef/EfDialect.h"
 #include "dialects/ef/Locations.h"
+#include "dialects/ef/Quantized.h"
 #include "dialects/ef/WeightStore.h"
 #include "dialects/npu/NpuDialect.h"
 
@@ -117,14 +118,27 @@ void Partition::leaveOnCpu(Operation *op, const llvm::Twine &reason) {
                      << "' runs on the CPU: " << reason;
 }
 
+/// Whether a value that `op` reads or gives at run time is quantised.
+static bool isQuantized(Operation &op) {
+  auto isQuantizedActivation = [](Value value) {
+    return ef::isQuantized(value.getType()) && !ef::isConstantExpression(value);
+  };
+  return llvm::any_of(op.getOperands(), isQuantizedActivation) ||
+         llvm::any_of(op.getResults(), isQuantizedActivation);
+}
+
 /// Leaves the reason on each operation that the NPU does not execute.
 void Partition::explain(func::FuncOp main) {
+  bool isW8A16 = llvm::any_of(main.front(), isQuantized);
   for (Operation &op : main.front().without_terminator()) {
     op.removeAttr(kReason);
     if (isConstantOp(&op) || isa<ef::ReshapeOp>(op))
       continue;
     if (std::optional<Refusal> refusal = findRefusal(&op))
       leaveOnCpu(&op, refusal->text());
+    else if (isW8A16 && !isQuantized(op))
+      leaveOnCpu(&op, "stays in float in a quantised model, where float16 "
+                      "would change bits that float32 defines");
   }
   keepMovementOnCpu(main);
 }

@@ -421,5 +421,6 @@ void efc::npu::printSupportedOps(llvm::raw_ostream &os) {
         "Whatever is not in the table, for example `ef.gather` (token "
         "embeddings), `ef.timestep_embedding`, casts of integers, "
         "`ef.softmax` outside an attention, reductions, and work on single "
-        "numbers.\n";
+        "numbers. With `--quantize=w8a16`, whatever stays in float "
+        "(`--keep-float`).\n";
 }
