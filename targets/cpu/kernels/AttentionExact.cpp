@@ -3,7 +3,7 @@
 //
 //   for each block of kKeyBlock keys: sums of Q K^T -> int16 scores
 //   the largest score of each row
-//   for each block of kValueBlock keys: exponentials, hi and lo sums of E V
+//   for each block of kValueBlock keys: exponentials, E V
 //   the quotient, epilogue
 //
 // All scores of the rows are kept, because the specification takes the largest
@@ -14,6 +14,7 @@
 #include "targets/cpu/kernels/Gemm.h"
 #include "targets/cpu/kernels/Microkernel.h"
 #include "targets/cpu/kernels/QuantizedOperands.h"
+#include "targets/cpu/kernels/WideProduct.h"
 
 #include "runtime/npu/Numerics.h"
 
@@ -47,8 +48,8 @@ ExactAttentionShape::ExactAttentionShape(ef::AttentionOp op) {
 namespace {
 /// Where each part of the scratch begins, in bytes.
 struct ScratchLayout {
-  int64_t splitQueries, sums, scores, largest, totals, weights, partial, values,
-      bytes = 0;
+  int64_t splitQueries, sums, scores, largest, totals, weights, low, high,
+      results, bytes = 0;
 
   explicit ScratchLayout(const ExactAttentionShape &shape) {
     int64_t rows = shape.maxRows, columns = shape.valueColumns();
@@ -59,8 +60,9 @@ struct ScratchLayout {
     largest = add(rows * 4);
     totals = add(rows * 8);
     weights = add(rows * ExactAttentionShape::kValueBlock * 2);
-    partial = add(rows * shape.partialColumns() * 4);
-    values = add(rows * columns * 8);
+    low = add(rows * columns * 4);
+    high = add(rows * columns * 4);
+    results = add(rows * columns * 4);
   }
 
 private:
@@ -77,6 +79,7 @@ struct ExactAttentionEmitter {
   const ScratchLayout &layout;
   const Epilogue &epilogue;
   const Microkernel &microkernel;
+  const WideProduct &valueProduct;
   size_t firstInput;
 
   Value scratch(int64_t bytes) {
@@ -96,8 +99,8 @@ struct ExactAttentionEmitter {
             scratch(layout.largest),
             scratch(layout.totals),
             scratch(layout.weights),
-            scratch(layout.partial),
-            scratch(layout.values),
+            scratch(layout.low),
+            scratch(layout.high),
             scalar(0),
             scalar(1),
             scalar(2),
@@ -134,23 +137,22 @@ struct ExactAttentionEmitter {
 
   void emitValues(ExactAttentionRows &rows, Value valuePanels) {
     constexpr int64_t block = ExactAttentionShape::kValueBlock;
-    int64_t keys = alignToPairs(shape.keys);
     b.loop(0, shape.paddedKeys(), block, [&](Value firstKey) {
-      rows.storeWeights(
-          firstKey,
-          b.min(b.index(block), b.sub(b.index(shape.paddedKeys()), firstKey)));
-      Product product;
+      Value keys =
+          b.min(b.index(block), b.sub(b.index(shape.paddedKeys()), firstKey));
+      rows.storeWeights(firstKey, keys);
+      WideOperands product;
       product.a = rows.weights;
       product.lda = b.index(block);
       product.b = b.offsetPointer(valuePanels, b.mul(firstKey, kPanelColumns),
                                   b.getI16Type());
-      product.bPanel = b.index(keys * kPanelColumns);
-      product.c = rows.partial;
-      product.ldc = b.index(shape.partialColumns());
-      product.k = b.min(b.index(block), b.sub(b.index(keys), firstKey));
-      microkernel.emit(b, product, rows.rows, shape.lastRows % kRowGranule,
-                       b.index(shape.valuePanels()));
-      rows.addPartial();
+      product.bPanel = b.index(shape.paddedKeys() * kPanelColumns);
+      product.low = rows.low;
+      product.high = rows.high;
+      product.ldc = b.index(shape.valueColumns());
+      product.rows = rows.rows;
+      product.k = keys;
+      valueProduct.emit(b, product, shape.valueDepth);
     });
   }
 
@@ -170,24 +172,24 @@ struct ExactAttentionEmitter {
     Value kvHead = b.add(b.mul(image, shape.kvHeads),
                          b.divFloor(head, shape.heads / shape.kvHeads));
     auto panelsOf = [&](size_t input, int64_t panels, int64_t k) {
-      return b.offsetPointer(
-          b.pointer(b.input(input)),
-          b.mul(kvHead, panels * alignToPairs(k) * kPanelColumns), i16);
+      return b.offsetPointer(b.pointer(b.input(input)),
+                             b.mul(kvHead, panels * k * kPanelColumns), i16);
     };
     ExactAttentionRows rows = makeRows(count, firstRow);
-    emitScores(rows, query, panelsOf(1, shape.keyPanels(), shape.depth));
+    emitScores(rows, query,
+               panelsOf(1, shape.keyPanels(), alignToPairs(shape.depth)));
     rows.findLargest();
     rows.start();
-    emitValues(rows, panelsOf(2, shape.valuePanels(), shape.keys));
-    rows.finish(rows.partial);
+    emitValues(rows, panelsOf(2, shape.valuePanels(), shape.paddedKeys()));
     EpilogueTile tile;
-    tile.accumulators = rows.partial;
+    tile.accumulators = scratch(layout.results);
+    rows.finish(tile.accumulators);
     tile.stride = b.index(shape.valueColumns());
     tile.type = b.getF32Type();
     tile.firstRow = row;
     tile.rows = count;
     tile.firstColumn = b.mul(head, shape.valueDepth);
-    tile.columns = shape.partialColumns();
+    tile.columns = shape.valueColumns();
     tile.totalColumns = shape.heads * shape.valueDepth;
     tile.validColumns = shape.valueDepth;
     emitEpilogueTile(b, epilogue, firstInput, tile);
@@ -218,6 +220,14 @@ Lowered efc::cpu::lowerExactAttention(const KernelView &view,
         << shape.depth << "; keep the node in float (--keep-float)");
   ScratchLayout layout(shape);
   Microkernel microkernel = Microkernel::pairs(dispatches, main.getI16Type());
+  WideProduct valueProduct(dispatches, ExactAttentionShape::kMaxWeight,
+                           getLimit(op.getValue().getType()));
+  if (shape.keys > valueProduct.getMaxK())
+    return FailureOr<SmallVector<Value>>(
+        view.root->emitError("the CPU target's quantised attention takes at "
+                             "most ")
+        << valueProduct.getMaxK() << " keys, but this one has " << shape.keys
+        << "; keep the node in float (--keep-float)");
   Launch launch{view.root->getLoc(),
                 "attention_i16",
                 view.label(),
@@ -236,8 +246,8 @@ Lowered efc::cpu::lowerExactAttention(const KernelView &view,
   launch.macs = shape.batch * shape.heads * shape.queries * shape.keys *
                 (shape.depth + shape.valueDepth);
   ResultRange results = dispatches.launch(main, launch, [&](KernelBuilder &b) {
-    ExactAttentionEmitter emitter{b,        shape,       layout,
-                                  epilogue, microkernel, firstInput};
+    ExactAttentionEmitter emitter{
+        b, shape, layout, epilogue, microkernel, valueProduct, firstInput};
     b.forEachWorkItem([&](Value item) { emitter.emitItem(item); });
   });
   return FailureOr<SmallVector<Value>>(SmallVector<Value>(results));

@@ -1,6 +1,6 @@
 // splitSigned and packHeadPairs of AttentionExact.h.
 #include "targets/cpu/kernels/AttentionExact.h"
-#include "targets/cpu/kernels/ElementwiseLoop.h"
+#include "targets/cpu/kernels/Conv.h"
 #include "targets/cpu/kernels/Microkernel.h"
 #include "targets/cpu/kernels/Packing.h"
 #include "targets/cpu/kernels/ScalarEmitterMath.h"
@@ -29,7 +29,7 @@ namespace {
 /// One head's matrix B[k, n]; strides in elements of int16.
 struct PairPacking {
   KernelBuilder &b;
-  bool splits; ///< Values: nStride is 1. Of keys, kStride is 1.
+  int64_t steps; ///< Of a panel: k and what fills it up.
   int64_t k, n, kStride, nStride;
   Type i16 = b.getI16Type();
 
@@ -47,61 +47,63 @@ struct PairPacking {
     emitPackPanel(b, from, to, panel, source, b.getI32Type());
   }
 
-  /// Eight channels of two tokens, split and interleaved.
-  void emitSplitRows(Value from, Value to, Value panel) {
-    constexpr int64_t width = ExactAttentionShape::kValuePanel;
+  /// Consecutive channels of two tokens, interleaved; eight at a time.
+  void emitRows(Value from, Value to, Value panel) {
+    constexpr int64_t width = 8;
     auto half = VectorType::get({width}, i16);
-    auto emitPair = [&](Value pair, bool hasSecond) {
-      Value place = b.offsetPointer(
-          from, b.add(b.mul(b.mul(pair, 2), kStride), b.mul(panel, width)),
-          i16);
-      Value out = b.offsetPointer(to, b.mul(pair, 2 * kPanelColumns), i16);
-      auto first = splitSigned(b, b.load(place, half));
-      auto second = std::make_pair(zero(half), zero(half));
-      if (hasSecond)
-        second = splitSigned(
-            b, b.load(b.offsetPointer(place, b.index(kStride), i16), half));
-      b.store(vector::InterleaveOp::create(b, first.first, second.first), out);
-      b.store(vector::InterleaveOp::create(b, first.second, second.second),
-              b.offsetPointer(out, b.index(2 * width), i16));
+    auto emitPair = [&](Value pair, Value column, bool hasFirst,
+                        bool hasSecond) {
+      auto load = [&](Value step) {
+        Value place =
+            b.add(b.mul(step, kStride), b.add(column, firstOf(panel)));
+        return b.load(b.offsetPointer(from, place, i16), half);
+      };
+      Value step = b.mul(pair, 2);
+      Value first = hasFirst ? load(step) : zero(half),
+            second = hasSecond ? load(b.add(step, 1)) : zero(half);
+      Value out = b.add(b.mul(pair, 2 * kPanelColumns), b.mul(column, 2));
+      b.store(vector::InterleaveOp::create(b, first, second),
+              b.offsetPointer(to, out, i16));
     };
-    b.loop(0, k / 2, 1, [&](Value pair) { emitPair(pair, true); });
-    if (k % 2)
-      emitPair(b.index(k / 2), false);
+    b.loop(b.index(0), columnsOf(panel), width, [&](Value column) {
+      b.loop(0, k / 2, 1,
+             [&](Value pair) { emitPair(pair, column, true, true); });
+      if (k % 2)
+        emitPair(b.index(k / 2), column, true, false);
+      b.loop((k + 1) / 2, steps / 2, 1,
+             [&](Value pair) { emitPair(pair, column, false, false); });
+    });
+  }
+
+  Value firstOf(Value panel) { return b.mul(panel, kPanelColumns); }
+  Value columnsOf(Value panel) {
+    return b.min(b.index(kPanelColumns), b.sub(b.index(n), firstOf(panel)));
   }
 
   /// Any extents, one by one.
   void emitElements(Value from, Value to, Value panel) {
-    int64_t width = splits ? ExactAttentionShape::kValuePanel : kPanelColumns;
-    Value firstColumn = b.mul(panel, width);
-    Value columns = b.min(b.index(width), b.sub(b.index(n), firstColumn));
-    int64_t elements = alignToPairs(k) * kPanelColumns;
-    b.loop(0, elements, 1,
-           [&](Value i) { b.store(zero(i16), b.offsetPointer(to, i, i16)); });
-    b.loop(0, k, 1, [&](Value i) {
-      Value out =
-          b.add(b.mul(b.divFloor(i, 2), 2 * kPanelColumns), b.mod(i, 2));
-      b.loop(b.index(0), columns, 1, [&](Value column) {
+    b.loop(b.index(0), columnsOf(panel), 1, [&](Value column) {
+      b.loop(0, k, 1, [&](Value i) {
+        Value out =
+            b.add(b.mul(b.divFloor(i, 2), 2 * kPanelColumns), b.mod(i, 2));
         Value place = b.add(b.mul(i, kStride),
-                            b.mul(b.add(firstColumn, column), nStride));
-        Value element = b.load(b.offsetPointer(from, place, i16), i16);
-        Value target = b.offsetPointer(to, b.add(out, b.mul(column, 2)), i16);
-        if (!splits) {
-          b.store(element, target);
-          return;
-        }
-        auto [high, low] = splitSigned(b, element);
-        b.store(high, target);
-        b.store(low, b.offsetPointer(target, b.index(2 * width), i16));
+                            b.mul(b.add(firstOf(panel), column), nStride));
+        b.store(b.load(b.offsetPointer(from, place, i16), i16),
+                b.offsetPointer(to, b.add(out, b.mul(column, 2)), i16));
       });
     });
   }
 
   void emit(Value from, Value to, Value panel) {
-    if (!splits && k % 2 == 0 && nStride % 2 == 0)
+    if (kStride == 1 && k % 2 == 0 && nStride % 2 == 0) {
       emitWords(from, to, panel);
-    else if (splits && n % ExactAttentionShape::kValuePanel == 0)
-      emitSplitRows(from, to, panel);
+      return;
+    }
+    bool inRows = nStride == 1 && n % 8 == 0;
+    if (!inRows || n % kPanelColumns != 0)
+      emitZeroRun(b, to, b.index(steps * kPanelColumns), i16);
+    if (inRows)
+      emitRows(from, to, panel);
     else
       emitElements(from, to, panel);
   }
@@ -114,11 +116,11 @@ Value efc::cpu::packHeadPairs(Value tensor, int64_t heads, bool isKeys,
   int64_t batch = type.getDimSize(0), tokens = type.getDimSize(1),
           width = type.getDimSize(2), depth = width / heads;
   int64_t k = isKeys ? depth : tokens, n = isKeys ? tokens : depth;
-  int64_t panels = llvm::divideCeil(
-      n, isKeys ? kPanelColumns : ExactAttentionShape::kValuePanel);
+  int64_t panels = llvm::divideCeil(n, kPanelColumns);
+  int64_t steps = isKeys ? alignToPairs(k) : llvm::alignTo(k, kPanelColumns);
   Type i16 = main.getI16Type();
   auto packed = RankedTensorType::get(
-      {batch * heads, panels, alignToPairs(k) / 2, kPanelColumns, 2}, i16);
+      {batch * heads, panels, steps / 2, kPanelColumns, 2}, i16);
   Launch launch{main.getInsertionPoint()->getLoc(),
                 "pack_heads_i16",
                 "attention.pack",
@@ -132,11 +134,10 @@ Value efc::cpu::packHeadPairs(Value tensor, int64_t heads, bool isKeys,
       Value from = b.add(b.mul(b.divFloor(head, heads), tokens * width),
                          b.mul(b.mod(head, heads), depth));
       PairPacking packing{
-          b, !isKeys, k, n, isKeys ? 1 : width, isKeys ? width : 1};
+          b, steps, k, n, isKeys ? 1 : width, isKeys ? width : 1};
       packing.emit(b.offsetPointer(b.pointer(b.input(0)), from, i16),
                    b.offsetPointer(b.pointer(b.result(0)),
-                                   b.mul(item, alignToPairs(k) * kPanelColumns),
-                                   i16),
+                                   b.mul(item, steps * kPanelColumns), i16),
                    panel);
     });
   };

@@ -2,6 +2,8 @@
 // to exponentials, to results. Sixteen keys at a time.
 #include "targets/cpu/kernels/AttentionExact.h"
 #include "targets/cpu/kernels/ElementwiseLoop.h"
+#include "targets/cpu/kernels/QuantizedOperands.h"
+#include "targets/cpu/kernels/WideProduct.h"
 
 #include "runtime/npu/Numerics.h"
 #include "targets/cpu/kernels/ScalarEmitterMath.h"
@@ -76,9 +78,10 @@ void ExactAttentionRows::storeScores(Value firstKey, Value columns) {
         sum = arith::SIToFPOp::create(b, vectorOf(b.getF32Type()), high);
       Value score = m.mul(m.mul(sum, factor), inverse);
       // No NaN: a finite sum times positive numbers.
-      score = m.roundEven(m.clampBelow(m.clampAbove(score, 32767), -32767));
+      Value q = emitNarrow(b, emitRint(b, m.clampAbove(score, 32767)));
       b.store(
-          arith::FPToSIOp::create(b, vectorOf(i16), score),
+          arith::MaxSIOp::create(b, q,
+                                 integerConstant(b, vectorOf(i16), -32767)),
           at(scores, row, shape.paddedKeys(), b.add(firstKey, column), i16));
     });
   });
@@ -114,13 +117,13 @@ void ExactAttentionRows::findLargest() {
 }
 
 void ExactAttentionRows::start() {
-  Type i64 = b.getI64Type(), f64 = b.getF64Type();
-  Value zero = arith::ConstantOp::create(
-      b, cast<TypedAttr>(b.getZeroAttr(VectorType::get({4}, f64))));
+  Type i32 = b.getI32Type(), i64 = b.getI64Type();
+  Value zero = integerConstant(b, vectorOf(i32), 0);
   b.loop(b.index(0), rows, 1, [&](Value row) {
     b.store(integerConstant(b, i64, 0), b.offsetPointer(totals, row, i64));
-    b.loop(0, shape.valueColumns(), 4, [&](Value column) {
-      b.store(zero, at(values, row, shape.valueColumns(), column, f64));
+    b.loop(0, shape.valueColumns(), kWidth, [&](Value column) {
+      for (Value sums : {low, high})
+        b.store(zero, at(sums, row, shape.valueColumns(), column, i32));
     });
   });
 }
@@ -153,8 +156,7 @@ Value ExactAttentionRows::exponential(Value score, Value largest) {
       b, f32,
       arith::AddIOp::create(b, arith::BitcastOp::create(b, i32, power),
                             exponent));
-  Value weight =
-      arith::FPToSIOp::create(b, i32, m.roundEven(m.mul(scaled, 32767.0)));
+  Value weight = emitRint(b, m.mul(scaled, 32767.0));
   if (!shape.hidesKeys())
     return weight;
   Value isHidden = compareIntegers(b, arith::CmpIPredicate::eq, score, kHidden);
@@ -175,8 +177,7 @@ void ExactAttentionRows::storeWeights(Value firstKey, Value columns) {
               at(scores, row, shape.paddedKeys(), b.add(firstKey, column), i16),
               vectorOf(i16));
           Value weight = exponential(score, maximum);
-          b.store(arith::TruncIOp::create(b, vectorOf(i16), weight),
-                  at(weights, row, stride, column, i16));
+          b.store(emitNarrow(b, weight), at(weights, row, stride, column, i16));
           return SmallVector<Value>{arith::AddIOp::create(b, sums[0], weight)};
         });
     Value sum =
@@ -188,31 +189,8 @@ void ExactAttentionRows::storeWeights(Value firstKey, Value columns) {
   });
 }
 
-void ExactAttentionRows::addPartial() {
-  Type i32 = b.getI32Type(), f64 = b.getF64Type();
-  constexpr int64_t width = ExactAttentionShape::kValuePanel;
-  auto wide = VectorType::get({width}, f64);
-  FloatMath m(b, wide);
-  b.loop(b.index(0), rows, 1, [&](Value row) {
-    b.loop(0, shape.valuePanels(), 1, [&](Value panel) {
-      auto load = [&](int64_t half) {
-        Value column = b.add(b.mul(panel, 2 * width), half * width);
-        Value sums =
-            b.load(at(partial, row, shape.partialColumns(), column, i32),
-                   VectorType::get({width}, i32));
-        return arith::SIToFPOp::create(b, wide, sums);
-      };
-      Value place =
-          at(values, row, shape.valueColumns(), b.mul(panel, width), f64);
-      // Integers below 2^53: nothing is rounded.
-      Value sum = m.fma(load(0), m.constant(256), load(1));
-      b.store(m.add(b.load(place, wide), sum), place);
-    });
-  });
-}
-
 void ExactAttentionRows::finish(Value to) {
-  Type i64 = b.getI64Type(), f32 = b.getF32Type(), f64 = b.getF64Type();
+  Type i32 = b.getI32Type(), i64 = b.getI64Type(), f32 = b.getF32Type();
   constexpr int64_t width = 8;
   auto narrow = VectorType::get({width}, f32);
   FloatMath m(b, narrow);
@@ -222,8 +200,11 @@ void ExactAttentionRows::finish(Value to) {
     Value isEmpty = compareIntegers(b, arith::CmpIPredicate::eq, total, 0);
     Value divisor = b.splat(arith::SIToFPOp::create(b, f32, total), width);
     b.loop(0, stride, width, [&](Value column) {
-      Value sum = b.load(at(values, row, stride, column, f64),
-                         VectorType::get({width}, f64));
+      auto load = [&](Value sums) {
+        return b.load(at(sums, row, stride, column, i32),
+                      VectorType::get({width}, i32));
+      };
+      Value sum = emitWideSum(b, load(low), load(high));
       Value value = m.mul(arith::TruncFOp::create(b, narrow, sum),
                           b.splat(valueScale, width));
       // A row that sees no key is zero.

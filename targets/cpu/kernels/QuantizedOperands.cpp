@@ -3,7 +3,9 @@
 
 #include "targets/cpu/kernels/ScalarEmitterMath.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Quant/IR/Quant.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace efc;
@@ -83,6 +85,25 @@ Value efc::cpu::emitDequantize(KernelBuilder &b, Value q, Value factor) {
   return m.mul(arith::SIToFPOp::create(b, type, q), factor);
 }
 
+Value efc::cpu::emitRint(KernelBuilder &b, Value x) {
+  // The rounding mode is always the default one. A conversion that rounds is
+  // one instruction less than rounding and then cutting off.
+  Type i32 = withShapeOf(x.getType(), b.getI32Type());
+  std::string suffix = "i32.f32";
+  if (auto vector = dyn_cast<VectorType>(x.getType()))
+    suffix = llvm::formatv("v{0}i32.v{0}f32", vector.getNumElements());
+  return LLVM::CallIntrinsicOp::create(
+             b, i32, b.getStringAttr("llvm.lrint." + suffix), x)
+      .getResult(0);
+}
+
+Value efc::cpu::emitNarrow(KernelBuilder &b, Value x) {
+  Type i32 = x.getType();
+  x = arith::MaxSIOp::create(b, x, integerConstant(b, i32, INT16_MIN));
+  x = arith::MinSIOp::create(b, x, integerConstant(b, i32, INT16_MAX));
+  return arith::TruncIOp::create(b, withShapeOf(i32, b.getI16Type()), x);
+}
+
 Value efc::cpu::emitQuantize(KernelBuilder &b, Value x, Value reciprocal,
                              quant::UniformQuantizedType type) {
   FloatMath m(b, x.getType());
@@ -92,6 +113,8 @@ Value efc::cpu::emitQuantize(KernelBuilder &b, Value x, Value reciprocal,
   scaled = m.select(isNumber, scaled, m.constant(0));
   // The limits are integers, so that clamping first gives the same.
   scaled = m.clampBelow(m.clampAbove(scaled, limit), -limit);
-  return arith::FPToSIOp::create(
-      b, withShapeOf(x.getType(), getStorageType(type)), m.roundEven(scaled));
+  if (!getStorageType(type).isInteger(16))
+    return arith::FPToSIOp::create(
+        b, withShapeOf(x.getType(), getStorageType(type)), m.roundEven(scaled));
+  return emitNarrow(b, emitRint(b, scaled));
 }

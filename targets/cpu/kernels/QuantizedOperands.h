@@ -57,6 +57,12 @@ mlir::Value createChannelFactors(mlir::OpBuilder &main, mlir::Location loc,
                                  mlir::Type activation, mlir::Type weight,
                                  int64_t channels, int64_t padded);
 
+/// rint(x), ties to even, of f32 (a scalar or vector) as i32; below -2^31 it is
+/// -2^31, and x must be below 2^31.
+mlir::Value emitRint(KernelBuilder &b, mlir::Value x);
+/// i32 (a scalar or vector) as i16, cut off at its limits.
+mlir::Value emitNarrow(KernelBuilder &b, mlir::Value x);
+
 /// `q`, an integer (scalar or vector), as RN(float(q) * factor).
 mlir::Value emitDequantize(KernelBuilder &b, mlir::Value q, mlir::Value factor);
 /// f32 as integers of `type`'s storage: clamp(rint(RN(x * reciprocal)), -L, L),
