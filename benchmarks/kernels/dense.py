@@ -69,11 +69,11 @@ def attention_text(queries: int, keys: int, heads: int, depth: int) -> str:
 
 
 def time_ours(kernel_bench: Path, text: str, repeat: int) -> float:
-    """Milliseconds of all launches of a module."""
+    """Milliseconds of all launches of a module; quantised inputs are normal numbers, as activations are."""
     with tempfile.NamedTemporaryFile("w", suffix=".mlir") as file:
         file.write(text)
         file.flush()
-        command = [str(kernel_bench), file.name, "--num-threads=1", "--skip-check", f"--repeat={repeat}"]
+        command = [str(kernel_bench), file.name, "--num-threads=1", "--skip-check", "--normal", f"--repeat={repeat}"]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.search(r"^total\s+([\d.]+) ms", output, re.MULTILINE)
     if not found:

@@ -5,9 +5,11 @@
 //
 // The kernels' workbench: no ONNX, no artifact, no runtime. Weights are
 // ef.weight "any" from "random.bin", which the tool makes (seeded normal
-// numbers times 0.05). Quantised inputs are uniform over their integers. Exits
-// with 1 if a result's SQNR is below --min-sqnr or, with --exact, a bit
-// differs.
+// numbers times 0.05). Quantised inputs are uniform over their integers or,
+// with
+// --normal, normal with a limit of 5.5 standard deviations, as activations of a
+// calibrated model are; speed may depend on it. Exits with 1 if a result's SQNR
+// is below --min-sqnr or, with --exact, a bit differs.
 #include "benchmarks/kernels/PeakRate.h"
 #include "dialects/cpu/CpuDialect.h"
 #include "dialects/ef/EfDialect.h"
@@ -46,7 +48,7 @@ struct Settings {
   unsigned numThreads = 2, repeat = 5, seed = 1;
   double minSqnr = 90;
   bool skipCheck = false, winograd = true, bf16 = false, printIr = false,
-       exact = false, largest = false;
+       exact = false, largest = false, normal = false;
 };
 } // namespace
 
@@ -81,13 +83,16 @@ static void parseSettings(int argc, char **argv) {
                                       "reference"));
   static cl::opt<bool> largest(
       "largest", cl::desc("Quantised inputs at their limit, weights 0.05"));
+  static cl::opt<bool> normal(
+      "normal",
+      cl::desc("Quantised inputs are normal numbers, not uniform ones"));
   static cl::opt<bool> printIr("print-ir", cl::desc("Print the kernels"));
   cl::ParseCommandLineOptions(argc, argv,
                               "times the CPU target's kernels on an ef module "
                               "and checks their results\n");
   settings = {inputFile, cpu,     saveObject, numThreads, repeat,
               seed,      minSqnr, skipCheck,  winograd,   bf16,
-              printIr,   exact,   largest};
+              printIr,   exact,   largest,    normal};
 }
 
 static LogicalResult fail(const llvm::Twine &message) {
@@ -117,6 +122,10 @@ static ef::HostTensor randomTensor(RankedTensorType type,
   for (int64_t i = 0; i < tensor.getNumElements(); ++i)
     if (format && settings.largest)
       tensor.setInt(i, format->limit);
+    else if (format && settings.normal)
+      tensor.setInt(i,
+                    std::lround(std::clamp(normal(random) / 5.5f, -1.f, 1.f) *
+                                static_cast<float>(format->limit)));
     else if (format)
       tensor.setInt(i,
                     static_cast<int64_t>(random() % (2 * format->limit + 1)) -

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, replace
 from math import isqrt
 
-QUANTISED_LIMIT, GUARDED_LIMIT = 32767, 8191
+QUANTISED_LIMIT, GUARDED_LIMIT, TWICE_GUARDED_LIMIT = 32767, 16383, 8191
 
 
 def activation(shape: tuple[int, ...], scale: float, limit: int = QUANTISED_LIMIT) -> str:
@@ -213,6 +213,8 @@ WINOGRAD = [
     Conv((9, 8), 16, 80, pads=NO_PADS),
     Conv((20, 20), 48, 160, pads=(2, 1, 0, 1)),
     Conv((4, 4), 2560, 16),
+    Conv((12, 13), 32, 32, limit=TWICE_GUARDED_LIMIT),
+    Conv((8, 10), 1280, 32, limit=TWICE_GUARDED_LIMIT),
 ]
 LONG = [
     Linear(3, 23040, 17),

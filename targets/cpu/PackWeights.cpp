@@ -3,6 +3,7 @@
 
 #include "dialects/cpu/CpuDialect.h"
 #include "dialects/ef/Quantized.h"
+#include "targets/cpu/RoundedWeights.h"
 
 using namespace mlir;
 using namespace efc;
@@ -79,6 +80,8 @@ static void packGeneric(PackOp pack, const ef::HostTensor &from,
 llvm::Expected<ef::HostTensor>
 efc::cpu::evaluateConstant(Value value, ef::WeightStore &store) {
   auto pack = value.getDefiningOp<PackOp>();
+  if (!pack && ef::getWeightFormat(value.getType()))
+    return RoundedWeights::of(value.getContext()).take(value, store);
   if (!pack)
     return store.evaluate(value);
   auto type = cast<RankedTensorType>(pack.getResult().getType());

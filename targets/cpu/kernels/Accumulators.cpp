@@ -1,8 +1,8 @@
-// See Accumulators.h. The weights of a model are read and quantised once more
-// for this.
+// See Accumulators.h.
 #include "targets/cpu/kernels/Accumulators.h"
 
 #include "dialects/ef/Quantized.h"
+#include "targets/cpu/RoundedWeights.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -20,10 +20,13 @@ int64_t SummationOrder::blocks() const {
 }
 
 namespace {
-/// sum |q| of each block and each column.
-class Magnitudes {
+int64_t magnitude(int q) { return std::abs(q); }
+int64_t square(int q) { return int64_t(q) * q; }
+
+/// sum |q| (or of another measure) of each block and each column.
+template <auto measure> class BlockSums {
 public:
-  explicit Magnitudes(const SummationOrder &order)
+  explicit BlockSums(const SummationOrder &order)
       : order(order), n(order.source.n),
         tapBlocks(llvm::divideCeil(order.source.taps, order.tapsPerBlock)),
         sums(order.blocks() * n, 0) {}
@@ -52,7 +55,7 @@ private:
         int64_t first = tap * order.source.tapStride + k * order.source.kStride;
         int64_t *sum = blockOf(k, tap);
         for (int64_t j = 0; j < n; ++j)
-          sum[j] += std::abs(weights[first + j]);
+          sum[j] += measure(weights[first + j]);
       }
   }
 
@@ -72,7 +75,7 @@ private:
         for (int64_t k = firstK; k < lastK; ++k)
           for (int64_t tap = firstTap; tap < lastTap; ++tap)
             sum +=
-                std::abs(weights[k * source.kStride + tap * source.tapStride]);
+                measure(weights[k * source.kStride + tap * source.tapStride]);
         blockOf(firstK, firstTap)[column] += sum;
       }
   }
@@ -81,6 +84,8 @@ private:
   int64_t n, tapBlocks;
   std::vector<int64_t> sums;
 };
+
+using Magnitudes = BlockSums<magnitude>;
 } // namespace
 
 /// Whether columns hold exactly the steps of one channel, side by side.
@@ -135,25 +140,47 @@ AccumulatorBounds::prove(const SummationOrder &order) {
   auto assumeLargest = [&] {
     return choose(order, [&](int64_t length) { return 127 * steps(length); });
   };
+  const int8_t *weights = read(order);
+  if (!weights)
+    return assumeLargest();
+  Magnitudes magnitudes(order);
+  magnitudes.add(weights);
+  return choose(order, [&](int64_t length) {
+    return largestChunk(magnitudes, blocks, n, length);
+  });
+}
+
+const int8_t *AccumulatorBounds::read(const SummationOrder &order) {
   std::optional<ef::WeightFormat> format =
       ef::getWeightFormat(order.weight.getType());
-  if (!format || static_cast<int64_t>(format->scales.size()) != n ||
+  if (!format ||
+      static_cast<int64_t>(format->scales.size()) != order.source.n ||
       !isDense(order.source))
-    return assumeLargest();
+    return nullptr;
   if (known != order.weight) {
-    llvm::Expected<ef::HostTensor> weight = store.evaluate(order.weight);
+    llvm::Expected<ef::HostTensor> weight =
+        RoundedWeights::of(order.weight.getContext()).get(order.weight, store);
     if (!weight) {
       llvm::consumeError(weight.takeError());
-      return assumeLargest();
+      return nullptr;
     }
     known = order.weight;
     integers = *weight;
   }
-  Magnitudes magnitudes(order);
-  magnitudes.add(reinterpret_cast<const int8_t *>(integers.getBytes().data()));
-  return choose(order, [&](int64_t length) {
-    return largestChunk(magnitudes, blocks, n, length);
-  });
+  return reinterpret_cast<const int8_t *>(integers.getBytes().data());
+}
+
+int64_t AccumulatorBounds::getLargestEnergy(const SummationOrder &order) {
+  const int8_t *weights = read(order);
+  if (!weights)
+    return square(127) * order.blockSteps();
+  BlockSums<square> energies(order);
+  energies.add(weights);
+  int64_t largest = 0;
+  for (int64_t i = 0; i < order.blocks(); ++i)
+    for (int64_t sum : energies.block(i))
+      largest = std::max(largest, sum);
+  return largest;
 }
 
 void efc::cpu::setAccumulation(Launch &launch, const Accumulation &accumulation,

@@ -46,8 +46,15 @@ public:
   /// the weights cannot be read, every |w| counts as 127: the writer of the
   /// artifact reports why they cannot.
   std::optional<Accumulation> prove(const SummationOrder &order);
+  /// The largest sum of squared weights of a block of the product, over its
+  /// output channels and blocks.
+  int64_t getLargestEnergy(const SummationOrder &order);
 
 private:
+  /// The integers of a weight that stands as its order says; null where they
+  /// cannot be read.
+  const int8_t *read(const SummationOrder &order);
+
   ef::WeightStore store;
   /// The last weight and its integers: a kernel that looks for the largest
   /// block that fits asks several times.

@@ -210,6 +210,8 @@ SmallVector<Value> efc::cpu::emitReductionLoop(
   b.setInsertionPointToStart(loop.getBody());
   SmallVector<Value> next =
       body(loop.getInductionVar(), loop.getRegionIterArgs());
-  scf::YieldOp::create(b, next);
+  // Without values the loop comes with its terminator.
+  if (!next.empty())
+    scf::YieldOp::create(b, next);
   return SmallVector<Value>(loop.getResults());
 }

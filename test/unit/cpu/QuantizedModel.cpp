@@ -46,7 +46,7 @@ Shape QuantizedModel::shape(size_t rank, int64_t largest) {
 std::string QuantizedModel::quantizedElement(double low, double high) {
   double position = integer(0, 1000) / 1000.0;
   double scale = low * std::pow(high / low, position);
-  std::string range = chance(0.3) ? "<-8191:8191>" : "";
+  std::string range = choose({"", "", "", "<-8191:8191>", "<-16383:16383>"});
   return "!quant.uniform<i16" + range + ":f32, " + digits(scale) + ">";
 }
 

@@ -70,9 +70,12 @@ static void addConv(QuantizedModel &model, const Geometry &conv,
 }
 
 TEST(QuantizedProduct, Conv) {
-  const std::string guarded = "!quant.uniform<i16<-8191:8191>:f32, 3.0e-4>",
+  const std::string guarded = "!quant.uniform<i16<-16383:16383>:f32, 3.0e-4>",
+                    twice = "!quant.uniform<i16<-8191:8191>:f32, 3.0e-4>",
                     whole = "!quant.uniform<i16:f32, 2.0e-4>";
   QuantizedModel model(3);
+  addConv(model, {{1, 13, 11, 32}, 48, 3, 1, 1, 1}, twice);
+  addConv(model, {{1, 9, 12, 336}, 32, 3, 1, 1, 1}, guarded);
   addConv(model, {{1, 13, 11, 32}, 48, 3, 1, 1, 1}, guarded);
   addConv(model, {{2, 8, 9, 80}, 16, 3, 1, 1, 1}, guarded);
   addConv(model, {{1, 13, 11, 32}, 48, 3, 1, 1, 1}, whole);
