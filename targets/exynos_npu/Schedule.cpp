@@ -47,6 +47,7 @@ private:
   void collect();
   void findDramDependencies();
   void sumLive();
+  void prefetchAll(double share);
   void prefetch(int64_t index);
   bool fits(int64_t load, int64_t now) const;
   int64_t timeOf(int64_t index) const;
@@ -61,6 +62,7 @@ private:
   std::vector<Item> items;
   std::vector<int64_t> live; ///< Bytes alive at each command, with prefetches.
   int64_t nextLoad = 0; ///< No load before this one is left to take forward.
+  int64_t prefetchLimit = 0; ///< Bytes that may be alive then.
   ScheduleResult result;
 };
 } // namespace
@@ -165,12 +167,26 @@ bool Scheduler::fits(int64_t load, int64_t now) const {
   const PackedBuffer &buffer = buffers[items[load].buffers.front()];
   if (buffer.start <= 2 * now + 1)
     return true;
-  // What is left over covers fragmentation.
-  int64_t limit = machine.scratchpadBytes / 32 * 31;
   for (int64_t k = now + 1; 2 * k < buffer.start; ++k)
-    if (live[k] + buffer.bytes > limit)
+    if (live[k] + buffer.bytes > prefetchLimit)
       return false;
   return true;
+}
+
+/// Takes loads forward as far as `share` of the scratchpad allows.
+void Scheduler::prefetchAll(double share) {
+  nextLoad = 0;
+  prefetchLimit = static_cast<int64_t>(machine.scratchpadBytes * share);
+  for (PackedBuffer &buffer : buffers) {
+    buffer.start = buffer.latestStart;
+    buffer.address = -1;
+  }
+  for (auto [index, item] : llvm::enumerate(items))
+    item.early = index;
+  sumLive();
+  if (options.lookahead > 0 && share > 0)
+    for (int64_t index = -1, e = items.size(); index < e; ++index)
+      prefetch(index);
 }
 
 /// Takes loads forward to behind command `index`.
@@ -322,16 +338,20 @@ void Scheduler::apply() {
 }
 
 FailureOr<ScheduleResult> Scheduler::run() {
+  // Shares of the scratchpad; what is left over covers fragmentation.
+  static constexpr double shares[] = {31.0 / 32, 7.0 / 8, 0};
   collect();
-  sumLive();
-  if (options.lookahead > 0) {
-    findDramDependencies();
-    for (int64_t index = -1, e = items.size(); index < e; ++index)
-      prefetch(index);
+  findDramDependencies();
+  for (double share : shares) {
+    prefetchAll(share);
+    ScratchpadPacker packer(buffers, machine.scratchpadBytes,
+                            2 * kSlackCommands);
+    std::optional<size_t> failed = packer.run();
+    if (!failed)
+      break;
+    if (share == 0)
+      return reportNoPlace(*failed, packer);
   }
-  ScratchpadPacker packer(buffers, machine.scratchpadBytes, 2 * kSlackCommands);
-  if (std::optional<size_t> failed = packer.run())
-    return reportNoPlace(*failed, packer);
   apply();
   return result;
 }

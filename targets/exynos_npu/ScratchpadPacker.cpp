@@ -14,8 +14,12 @@ static constexpr int64_t kBlock = 128;
 static constexpr int64_t kLongLife = 256, kSmallShare = 256;
 /// How often a buffer may be moved before there is no place for all.
 static constexpr int kMaxEvictions = 40;
+/// How often all are placed in another order.
+static constexpr int kMaxRounds = 16;
 
 bool ScratchpadPacker::PlacingOrder::operator()(int a, int b) const {
+  if (failures[a] != failures[b])
+    return failures[a] > failures[b];
   const PackedBuffer &first = buffers[a], &second = buffers[b];
   auto comesFirst = [&](const PackedBuffer &buffer) {
     return buffer.bytes * kSmallShare <= capacity ||
@@ -34,7 +38,8 @@ ScratchpadPacker::ScratchpadPacker(std::vector<PackedBuffer> &buffers,
                                    int64_t capacity, int64_t slack)
     : buffers(buffers), capacity(capacity), slack(slack),
       seen(buffers.size(), 0), firstBlock(buffers.size(), 0),
-      evictions(buffers.size(), 0), queue(PlacingOrder{buffers, capacity}) {
+      evictions(buffers.size(), 0), failures(buffers.size(), 0),
+      queue(PlacingOrder{buffers, failures, capacity}) {
   int64_t end = 0;
   for (const PackedBuffer &buffer : buffers)
     end = std::max(end, buffer.end);
@@ -156,6 +161,24 @@ bool ScratchpadPacker::evict(size_t buffer) {
 }
 
 std::optional<size_t> ScratchpadPacker::run() {
+  for (int round = 1;; ++round) {
+    std::optional<size_t> failed = placeAll();
+    if (!failed || round > kMaxRounds)
+      return failed;
+    queue.clear();
+    ++failures[*failed];
+    // The last round's failure is for the user, in the order that has a reason.
+    if (round == kMaxRounds)
+      llvm::fill(failures, 0);
+    for (PackedBuffer &buffer : buffers)
+      buffer.address = -1;
+    for (std::vector<int> &block : blocks)
+      block.clear();
+    llvm::fill(evictions, 0);
+  }
+}
+
+std::optional<size_t> ScratchpadPacker::placeAll() {
   for (size_t buffer = 0; buffer < buffers.size(); ++buffer)
     queue.insert(buffer);
   while (!queue.empty()) {

@@ -24,7 +24,8 @@ struct PackedBuffer {
 /// an address that has been free for `slack` before and stays so afterwards,
 /// since a buffer that takes the place of one that has just been used has to
 /// wait for its readers. A buffer without a place makes prefetches start later,
-/// and then moves smaller ones.
+/// and then moves smaller ones; if that does not help either, all are placed
+/// anew and it comes before the others.
 class ScratchpadPacker {
 public:
   static constexpr int64_t alignment = 64;
@@ -42,10 +43,12 @@ public:
 private:
   struct PlacingOrder {
     const std::vector<PackedBuffer> &buffers;
+    const std::vector<int> &failures;
     int64_t capacity;
     bool operator()(int a, int b) const;
   };
 
+  std::optional<size_t> placeAll();
   bool tryPlace(size_t buffer, int64_t slack);
   bool shorten(size_t buffer);
   bool evict(size_t buffer);
@@ -60,6 +63,7 @@ private:
   int mark = 0;
   std::vector<int64_t> firstBlock; ///< Of each placed buffer.
   std::vector<int> evictions;      ///< How often a buffer was moved.
+  std::vector<int> failures;       ///< How often it found no place.
   std::set<int, PlacingOrder> queue;
 };
 
