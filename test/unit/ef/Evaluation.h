@@ -4,6 +4,7 @@
 #define EFC_TEST_UNIT_EF_EVALUATION_H
 
 #include "dialects/ef/EfDialect.h"
+#include "dialects/ef/WeightStore.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -28,9 +29,11 @@ inline std::unique_ptr<mlir::MLIRContext> makeContext() {
   return context;
 }
 
-/// Runs the one block of `function`.
+/// Runs the one block of `function`; weights, if it has any, are those of
+/// `store`.
 inline mlir::FailureOr<Tensors> evaluate(mlir::func::FuncOp function,
-                                         const Tensors &arguments) {
+                                         const Tensors &arguments,
+                                         ef::WeightStore *store = nullptr) {
   llvm::DenseMap<mlir::Value, ef::HostTensor> values;
   for (auto [argument, tensor] :
        llvm::zip_equal(function.getArguments(), arguments))
@@ -41,6 +44,15 @@ inline mlir::FailureOr<Tensors> evaluate(mlir::func::FuncOp function,
       operands.push_back(values.lookup(operand));
     if (llvm::isa<mlir::func::ReturnOp>(op))
       return operands;
+    if (auto weight = llvm::dyn_cast<ef::WeightOp>(op)) {
+      llvm::Expected<ef::HostTensor> tensor = store->get(weight);
+      if (!tensor) {
+        ADD_FAILURE() << llvm::toString(tensor.takeError());
+        return mlir::failure();
+      }
+      values[weight.getResult()] = *tensor;
+      continue;
+    }
     if (mlir::failed(llvm::cast<ef::EvaluableOpInterface>(op).evaluate(
             operands, results)))
       return mlir::failure();
