@@ -62,6 +62,14 @@ int64_t efc::npu::positionsRead(const LayerGraph &graph, const Layer &layer,
   return std::min(tile, tensor.positions);
 }
 
+bool efc::npu::readsHalo(const LayerGraph &graph, const Layer &layer) {
+  if (layer.kind != LayerKind::Conv || layer.strideY != 1 || layer.strideX != 1)
+    return false;
+  const Tensor &input = graph.tensors[layer.inputs.front().tensor];
+  const Tensor &result = graph.tensors[layer.results.front()];
+  return input.height == result.height && input.width == result.width;
+}
+
 int64_t efc::npu::weightBytesPerChannel(const LayerGraph &graph,
                                         const Layer &layer) {
   const Constant &weights = graph.constants[layer.weights];
@@ -71,7 +79,35 @@ int64_t efc::npu::weightBytesPerChannel(const LayerGraph &graph,
 
 GroupCost::GroupCost(const TilingProblem &problem, int first, int last)
     : problem(problem), graph(problem.graph), machine(problem.machine),
-      first(first), last(last) {}
+      first(first), last(last), reach(last - first, 0) {
+  findReach();
+}
+
+void GroupCost::findReach() {
+  for (int index = last - 1; index >= first; --index) {
+    const Layer &layer = graph.layers[index];
+    int64_t own = reach[index - first];
+    auto extend = [&](const Operand &operand, int64_t halo) {
+      int producer =
+          operand.tensor < 0 ? -1 : graph.tensors[operand.tensor].producer;
+      if (producer >= first && producer < last)
+        reach[producer - first] = std::max(reach[producer - first], own + halo);
+    };
+    int64_t halo = readsHalo(graph, layer)
+                       ? (layer.kernelY - 1) * layer.dilationY *
+                             graph.tensors[layer.results.front()].width
+                       : 0;
+    for (const Operand &operand : layer.inputs)
+      extend(operand, halo);
+    for (const Operand &operand : layer.epilogue.operands)
+      extend(operand, 0);
+  }
+}
+
+int64_t GroupCost::tileOf(const Group &group, int index) const {
+  int64_t work = workPositions(graph, graph.layers[index]);
+  return std::min(group.tilePositions + reach[index - first], work);
+}
 
 /// Whether `operand` of `layer` is kept as a tile of positions.
 static bool isRows(const Operand &operand) {
@@ -95,7 +131,7 @@ GroupCost::collectBuffers(const Group &group) const {
   for (int index = first; index < last; ++index) {
     const Layer &layer = graph.layers[index];
     int64_t work = workPositions(graph, layer);
-    int64_t tile = std::min(group.tilePositions, work);
+    int64_t tile = tileOf(group, index);
     auto read = [&](const Operand &operand) {
       if (operand.tensor < 0)
         return;
@@ -248,9 +284,8 @@ bool GroupCost::chooseChunks(Group &group, const std::vector<Buffer> &buffers,
     const Layer &layer = graph.layers[index];
     LayerTiling &tiling = group.layers[index - first];
     int64_t live = resident, nextTile = 0;
-    int64_t positions =
-        std::min(group.tilePositions, workPositions(graph, layer));
-    isTiled |= positions < workPositions(graph, layer);
+    int64_t positions = tileOf(group, index);
+    isTiled |= group.tilePositions < workPositions(graph, layer);
     for (const Buffer &buffer : buffers) {
       if (buffer.begin <= index && index <= buffer.end)
         live += buffer.bytes;

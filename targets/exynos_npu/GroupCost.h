@@ -20,6 +20,10 @@ int64_t tileGranule(const LayerGraph &graph, const Layer &layer);
 /// Positions of `tensor` that a tile of `tile` positions of `layer` reads.
 int64_t positionsRead(const LayerGraph &graph, const Layer &layer,
                       const Tensor &tensor, int64_t tile);
+/// Whether the layer reads, for each row of an image, some rows around it: a
+/// convolution whose input has its result's extents. It can follow its input's
+/// producer in a tiled group that computes the rows of its halo, too.
+bool readsHalo(const LayerGraph &graph, const Layer &layer);
 /// Bytes of one output channel's weights (both halves if gated).
 int64_t weightBytesPerChannel(const LayerGraph &graph, const Layer &layer);
 bool hasWeights(const Layer &layer);
@@ -43,6 +47,9 @@ private:
     int64_t bytes, movedBytes;
   };
 
+  void findReach();
+  /// Positions of its work that a tile of the layer has, with halos.
+  int64_t tileOf(const Group &group, int index) const;
   std::vector<Buffer> collectBuffers(const Group &group) const;
   bool chooseChunks(Group &group, const std::vector<Buffer> &buffers,
                     bool weightsResident, std::string &why) const;
@@ -57,6 +64,9 @@ private:
   const LayerGraph &graph;
   const efrt::npu::Machine &machine;
   int first, last;
+  /// For each layer, the positions beside the group's tile that later layers'
+  /// windows read of it, on both sides together.
+  std::vector<int64_t> reach;
 };
 
 } // namespace efc::npu

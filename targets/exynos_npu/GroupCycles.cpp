@@ -73,7 +73,9 @@ double GroupCost::layerCycles(const Group &group, int index) const {
   const LayerTiling &tiling = group.layers[index - first];
   int64_t positions = workPositions(graph, layer);
   double tiles = group.numTiles(positions);
-  int64_t tile = std::min(group.tilePositions, positions);
+  // The first and the last tile have a halo on one side only.
+  int64_t halo = reach[index - first] * (tiles - 1) / tiles;
+  int64_t tile = std::min(group.tilePositions + halo, positions);
   double cost = epilogueCost(layer.epilogue, machine);
   auto vector = [&](int64_t elements, double each) {
     int64_t engines = std::max<uint32_t>(machine.vectorEngines, 1);

@@ -30,15 +30,52 @@ void GroupEmitter::emit() {
     range.end = std::min(range.begin + group.tilePositions, base + each);
     range.isFirst = tile == 0;
     range.isLast = tile == numTiles - 1;
+    if (numTiles > 1 && group.last - group.first > 1)
+      findNeeds(range);
     for (int i = group.first; i < group.last; ++i) {
       const Layer &layer = graph.layers[i];
-      Range own = range;
+      Range own = workOf(layer, range);
       if (numTiles == 1)
         own.end = workPositions(graph, layer);
       commands.setSource(layer, index, tile);
       emitLayer(layer, group.layers[i - group.first], own);
     }
   }
+}
+
+void GroupEmitter::findNeeds(const Range &range) {
+  needs.clear();
+  stored = range;
+  auto need = [&](const Operand &operand, const Range &positions) {
+    if (operand.tensor < 0 || operand.use != OperandUse::Rows)
+      return;
+    auto [entry, isNew] = needs.try_emplace(operand.tensor, positions);
+    Range &known = entry->second;
+    known.begin = std::min(known.begin, positions.begin);
+    known.end = std::max(known.end, positions.end);
+  };
+  for (int i = group.last - 1; i >= group.first; --i) {
+    const Layer &layer = graph.layers[i];
+    Range own = workOf(layer, range);
+    // Groups with a halo have no resize, which reads other positions.
+    if (layer.kind != LayerKind::Resize)
+      for (const Operand &operand : layer.inputs)
+        need(operand, inputRange(layer, own));
+    for (const Operand &operand : layer.epilogue.operands)
+      need(operand, own);
+  }
+}
+
+GroupEmitter::Range GroupEmitter::workOf(const Layer &layer,
+                                         Range range) const {
+  // A position that is in two tiles counts once in statistics.
+  if (layer.kind == LayerKind::GroupStats)
+    return range;
+  if (auto known = needs.find(layer.results.front()); known != needs.end()) {
+    range.begin = std::min(range.begin, known->second.begin);
+    range.end = std::max(range.end, known->second.end);
+  }
+  return range;
 }
 
 void GroupEmitter::emitLayer(const Layer &layer, const LayerTiling &tiling,
@@ -107,6 +144,11 @@ Tile GroupEmitter::fetchRows(int tensor, int64_t begin, int64_t end) {
   if (known != tiles.end() && known->second.begin <= begin &&
       end <= known->second.end)
     return known->second;
+  // Later layers of the tile may read more of it.
+  if (auto wanted = needs.find(tensor); wanted != needs.end()) {
+    begin = std::min(begin, wanted->second.begin);
+    end = std::max(end, wanted->second.end);
+  }
   const Tensor &t = graph.tensors[tensor];
   Tile tile = makeTile(tensor, begin, end);
   int64_t row = t.channels * bytesOf(t.dtype);
@@ -138,11 +180,17 @@ void GroupEmitter::storeTile(int tensor, const Tile &tile) {
     return;
   const Tensor &t = graph.tensors[tensor];
   int64_t element = bytesOf(t.dtype), pitch = t.channels * element;
-  commands.store(tile.buffer,
-                 rowsTransfer(dram.tensors[tensor],
-                              tile.begin * pitch + tile.firstChannel * element,
-                              tile.end - tile.begin, tile.channels * element,
-                              pitch, element));
+  // Of the rows that two tiles compute each one stores its own.
+  int64_t begin = tile.begin, end = tile.end;
+  if (needs.contains(tensor)) {
+    begin = std::max(begin, stored.begin);
+    end = std::min(end, stored.end);
+  }
+  DmaCommand dma = rowsTransfer(
+      dram.tensors[tensor], begin * pitch + tile.firstChannel * element,
+      end - begin, tile.channels * element, pitch, element);
+  dma.address = (begin - tile.begin) * tile.channels * element;
+  commands.store(tile.buffer, dma);
 }
 
 Value GroupEmitter::loadBytes(int slot, int64_t offset, int64_t count,

@@ -58,6 +58,11 @@ private:
   };
 
   // GroupEmitter.cpp: tiles, their views, DMA.
+  /// The positions of each tensor that the layers of a tile read, so that
+  /// `range` of what the group stores can be computed.
+  void findNeeds(const Range &range);
+  /// What a layer computes in a tile.
+  Range workOf(const Layer &layer, Range range) const;
   void emitLayer(const Layer &layer, const LayerTiling &tiling, Range range);
   void fetchOperands(const Layer &layer, const Range &range);
   Tile makeTile(int tensor, int64_t begin, int64_t end);
@@ -165,6 +170,9 @@ private:
   const efrt::npu::Machine &machine;
   CommandBuilder &commands;
 
+  /// Of the current tile of a group of layers; empty if there is only one tile.
+  llvm::DenseMap<int, Range> needs;
+  Range stored; ///< What each tile stores of its tensors.
   /// Tensors of the current tile that are in the scratchpad.
   llvm::DenseMap<int, Tile> tiles;
   /// Of the group: constant vectors (buffer and byte), other tensors' vectors,

@@ -19,19 +19,41 @@ static bool isMade(const LayerGraph &graph, int tensor, int first, int last) {
   return producer >= first && producer < last;
 }
 
-/// Whether the layer can read an operand that its group has just computed.
+/// Whether the layer can read operands that its group has just computed.
 static bool mayFollow(const LayerGraph &graph, const Layer &layer, int first,
                       int last, bool tiled) {
-  auto isFine = [&](const Operand &operand) {
-    if (!isMade(graph, operand.tensor, first, last))
-      return true;
-    if (layer.kind == LayerKind::Resize) // The DMA repeats elements.
-      return false;
-    return !tiled ||
-           (operand.use == OperandUse::Rows && layer.isPositionLocal());
+  auto isOutside = [&](const Operand &operand) {
+    return !isMade(graph, operand.tensor, first, last);
   };
-  return llvm::all_of(layer.inputs, isFine) &&
+  auto isFine = [&](const Operand &operand) {
+    return isOutside(operand) || !tiled || operand.use == OperandUse::Rows;
+  };
+  bool followsInput = layer.kind != LayerKind::Resize; // The DMA repeats rows.
+  if (tiled) // Statistics are sums over tiles.
+    followsInput = layer.isPositionLocal() || readsHalo(graph, layer) ||
+                   layer.kind == LayerKind::GroupStats;
+  return (followsInput || llvm::all_of(layer.inputs, isOutside)) &&
+         llvm::all_of(layer.inputs, isFine) &&
          llvm::all_of(layer.epilogue.operands, isFine);
+}
+
+/// Whether rows can be computed for the halo of a convolution in the group.
+static bool mayHaveHalo(const LayerGraph &graph, int first, int last) {
+  int64_t width = 0;
+  for (int index = first; index < last; ++index) {
+    const Layer &layer = graph.layers[index];
+    // Attention is too dear to be computed twice, and a resize begins at whole
+    // factors only.
+    if (layer.kind == LayerKind::Attention || layer.kind == LayerKind::Resize)
+      return false;
+    if (layer.kind != LayerKind::Conv)
+      continue;
+    int64_t own = graph.tensors[layer.results.front()].width;
+    if (width > 0 && own != width)
+      return false;
+    width = own;
+  }
+  return true;
 }
 
 bool efc::npu::mayShareGroup(const LayerGraph &graph, int first, int last,
@@ -39,6 +61,7 @@ bool efc::npu::mayShareGroup(const LayerGraph &graph, int first, int last,
   if (last - first <= 1)
     return true;
   int64_t positions = workPositions(graph, graph.layers[first]);
+  bool hasHalo = false;
   for (int index = first; index < last; ++index) {
     const Layer &layer = graph.layers[index];
     if (layer.kind == LayerKind::Transpose || isAttentionPart(layer.kind))
@@ -47,8 +70,10 @@ bool efc::npu::mayShareGroup(const LayerGraph &graph, int first, int last,
       return false;
     if (!mayFollow(graph, layer, first, last, tiled))
       return false;
+    hasHalo |= layer.kind == LayerKind::Conv &&
+               isMade(graph, layer.inputs.front().tensor, first, last);
   }
-  return true;
+  return !tiled || !hasHalo || mayHaveHalo(graph, first, last);
 }
 
 /// Tile sizes to try: all positions, then halves, in whole granules.

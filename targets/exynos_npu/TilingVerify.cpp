@@ -21,27 +21,44 @@ static int64_t positionsOf(const LayerGraph &graph, const Layer &layer) {
   return graph.tensors[tensor].positions;
 }
 
+/// Whether tiles of the layer's result can be computed from tiles of its input
+/// that have some more rows.
+static bool isWindowOfSameExtents(const LayerGraph &graph, const Layer &layer) {
+  const Tensor &from = graph.tensors[layer.inputs.front().tensor],
+               &to = graph.tensors[layer.results.front()];
+  return layer.strideY * layer.strideX == 1 && from.width == to.width &&
+         from.height == to.height;
+}
+
 /// Within a tiled group a value must be used where it was made: by the same
-/// positions.
+/// positions, or by windows around them.
 static llvm::Error verifyTiled(const LayerGraph &graph, const Group &group) {
   int64_t positions = positionsOf(graph, graph.layers[group.first]);
   for (int index = group.first; index < group.last; ++index) {
     const Layer &layer = graph.layers[index];
     if (positionsOf(graph, layer) != positions)
       return wrong(graph, index, "its positions are not those of its group");
+    if (layer.kind == LayerKind::Conv &&
+        group.tilePositions % graph.tensors[layer.results.front()].width != 0)
+      return wrong(graph, index, "its tiles are not whole rows");
     auto check = [&](const Operand &operand) {
       if (operand.tensor < 0)
         return true;
       int producer = graph.tensors[operand.tensor].producer;
       bool isInside = producer >= group.first && producer < group.last;
-      return !isInside ||
-             (operand.use == OperandUse::Rows && layer.kernelY == 1 &&
-              layer.strideY == 1 && layer.kind != LayerKind::Conv);
+      return !isInside || operand.use == OperandUse::Rows;
     };
-    for (const Operand &operand : layer.inputs)
-      if (!check(operand))
+    bool readsElsewhere = (layer.kind == LayerKind::Conv &&
+                           !isWindowOfSameExtents(graph, layer)) ||
+                          layer.kind == LayerKind::Resize;
+    for (const Operand &operand : layer.inputs) {
+      Operand own = operand;
+      if (readsElsewhere)
+        own.use = OperandUse::Whole;
+      if (!check(own))
         return wrong(graph, index,
                      "it needs other positions of what its group computes");
+    }
     for (const Operand &operand : layer.epilogue.operands)
       if (!check(operand))
         return wrong(graph, index,

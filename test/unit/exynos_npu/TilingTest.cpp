@@ -195,12 +195,53 @@ TEST(Tiling, SaysWhatATooSmallScratchpadLacks) {
   EXPECT_THAT(message, HasSubstr("--machine"));
 }
 
-TEST(Tiling, KeepsAConvolutionsHaloOutOfTiledGroups) {
+TEST(Tiling, TakesAConvolutionsHaloIntoTiledGroups) {
   GraphBuilder b;
   int x = b.conv3x3(b.input(64 * 64, 320, 64), 320);
-  b.output(b.conv3x3(x, 320));
-  EXPECT_TRUE(mayShareGroup(b.graph, 0, 2, /*tiled=*/false));
+  b.output(b.conv3x3(b.add(x, x), 320));
+  EXPECT_TRUE(mayShareGroup(b.graph, 0, 3, /*tiled=*/true));
+  // A stride leaves other positions.
+  LayerGraph strided = b.graph;
+  strided.layers[2].strideY = strided.layers[2].strideX = 2;
+  EXPECT_TRUE(mayShareGroup(strided, 0, 3, /*tiled=*/false));
+  EXPECT_FALSE(mayShareGroup(strided, 0, 3, /*tiled=*/true));
+}
+
+TEST(Tiling, DoesNotComputeAttentionTwice) {
+  GraphBuilder b;
+  int x = b.input(64 * 64, 320, 64), text = b.input(77, 320);
+  int y = b.attention(x, text, text, 8);
+  b.graph.tensors[y].width = b.graph.tensors[y].height = 64;
+  b.output(b.conv3x3(y, 320));
   EXPECT_FALSE(mayShareGroup(b.graph, 0, 2, /*tiled=*/true));
+}
+
+TEST(Tiling, ChainsOfConvolutionsStayInTheScratchpad) {
+  // As in a super-resolution network: 16 MB an image between layers.
+  GraphBuilder b;
+  int x = b.input(360 * 360, 64, 360);
+  int y = x;
+  for (int i = 0; i < 8; ++i)
+    y = b.conv3x3(y, 64);
+  b.output(b.add(y, x));
+  efrt::npu::Machine machine = machineWith("6MiB");
+  TilingProblem problem(b.graph, machine, MltMode::Full);
+  Tiling tiling = solve(problem);
+  EXPECT_EQ(messageOf(problem.verify(tiling)), "");
+  EXPECT_LT(tiling.groups.size(), 5u);
+  llvm::Expected<Tiling> alone = tileLayerByLayer(problem);
+  ASSERT_TRUE(static_cast<bool>(alone));
+  auto traffic = [](const Tiling &t) {
+    int64_t bytes = 0;
+    for (const Group &group : t.groups)
+      bytes += group.dramBytes;
+    return bytes;
+  };
+  EXPECT_LT(traffic(tiling), 0.6 * traffic(*alone));
+  EXPECT_LT(tiling.cycles, alone->cycles);
+  Tiling broken = tiling;
+  broken.groups.front().tilePositions -= 1;
+  EXPECT_THAT(messageOf(problem.verify(broken)), HasSubstr("whole rows"));
 }
 
 TEST(Tiling, VerifierRefusesWhatIsNoSolution) {
