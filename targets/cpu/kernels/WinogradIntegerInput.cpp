@@ -13,6 +13,9 @@ using namespace efc::cpu::winograd2;
 
 static constexpr int64_t kTransformLanes =
     IntegerWinogradBlocking::kTransformLanes;
+/// The position that adds four neighbours up; all others take differences. A
+/// channel that is large everywhere is cut off there and nowhere else.
+static constexpr size_t kSum = kInput + 1;
 
 Value IntegerWinogradInput::scratch(int64_t bytes) {
   return b.offsetPointer(b.pointer(b.scratch()), b.index(bytes), b.getI8Type());
@@ -58,36 +61,37 @@ IntegerWinogradInput::forEachPatch(Value firstTile, Value tiles, Value channel,
       });
 }
 
-/// Stores what is transformed at channel `c` of tile `t`, at `bytes`.
-void IntegerWinogradInput::storeTransformed(ArrayRef<Value> values,
-                                            int64_t bytes, Value t, Value c) {
-  Value to = b.offsetPointer(scratch(bytes),
-                             b.add(b.mul(t, blocking.channelBlock), c), i16);
-  for (auto [i, value] : llvm::enumerate(values))
-    b.store(value, b.offsetPointer(
-                       to, b.index(int64_t(i) * blocking.inputLine()), i16));
+/// Where channel `c` of tile `t` stands at a position of V or its remainders,
+/// which begin at `bytes`.
+Value IntegerWinogradInput::place16(int64_t bytes, int64_t position, Value t,
+                                    Value c) {
+  Value offset = b.add(b.mul(t, blocking.channelBlock), c);
+  return b.offsetPointer(scratch(bytes),
+                         b.add(offset, position * blocking.inputLine()), i16);
 }
 
-/// V; if there are two results, the largest and the smallest of each lane.
+/// V; of inputs with one guard bit, the largest and the smallest of each lane,
+/// first of kSum and then of all other positions.
 SmallVector<Value> IntegerWinogradInput::emitSums(Value firstTile, Value tiles,
                                                   Value channel,
                                                   Value channels) {
   SmallVector<Value> extremes;
   if (blocking.hasRemainders)
-    extremes = {integerConstant(b, transformed, 0),
-                integerConstant(b, transformed, 0)};
+    extremes.assign(4, integerConstant(b, transformed, 0));
   auto transformPatch = [&](Value t, const WinogradTiles::Patch &place, Value c,
                             ValueRange found) {
     SmallVector<Value> patch = loadPatch(place, c);
     SmallVector<Value> values = blocking.hasRemainders
                                     ? transformInputSaturating(b, patch)
                                     : transformInput(b, patch);
-    storeTransformed(values, 0, t, c);
+    for (auto [position, value] : llvm::enumerate(values))
+      b.store(value, place16(0, int64_t(position), t, c));
     SmallVector<Value> next(found);
     if (blocking.hasRemainders)
-      for (Value value : values) {
-        next[0] = arith::MaxSIOp::create(b, next[0], value);
-        next[1] = arith::MinSIOp::create(b, next[1], value);
+      for (auto [position, value] : llvm::enumerate(values)) {
+        size_t first = position == kSum ? 0 : 2;
+        next[first] = arith::MaxSIOp::create(b, next[first], value);
+        next[first + 1] = arith::MinSIOp::create(b, next[first + 1], value);
       }
     return next;
   };
@@ -106,23 +110,26 @@ Value IntegerWinogradInput::flagPointer(Value position) {
                          b.mul(position, kTransformLanes), i16);
 }
 
-/// What V lacks of the sums, and which positions lack anything.
+/// What V lacks of the sums at kSum or at all other positions, and which
+/// positions lack anything.
 void IntegerWinogradInput::emitRemainders(Value firstTile, Value tiles,
-                                          Value channel, Value channels) {
+                                          Value channel, Value channels,
+                                          bool ofSum) {
   auto transformPatch = [&](Value t, const WinogradTiles::Patch &place,
                             Value c) {
     SmallVector<Value> patch = loadPatch(place, c);
-    SmallVector<Value> remainders;
     for (auto [position, whole, cut] : llvm::enumerate(
              transformInput(b, patch), transformInputSaturating(b, patch))) {
+      if ((position == kSum) != ofSum)
+        continue;
       // The difference fits, so that wrapping around gives it.
-      remainders.push_back(arith::SubIOp::create(b, whole, cut));
+      Value remainder = arith::SubIOp::create(b, whole, cut);
       Value flags = flagPointer(b.index(int64_t(position)));
-      b.store(arith::OrIOp::create(b, b.load(flags, transformed),
-                                   remainders.back()),
+      b.store(arith::OrIOp::create(b, b.load(flags, transformed), remainder),
               flags);
+      b.store(remainder,
+              place16(blocking.remainderBytes(), int64_t(position), t, c));
     }
-    storeTransformed(remainders, blocking.remainderBytes(), t, c);
   };
   forEachPatch(firstTile, tiles, channel, channels, {},
                [&](Value t, const WinogradTiles::Patch &place, ValueRange) {
@@ -132,6 +139,17 @@ void IntegerWinogradInput::emitRemainders(Value firstTile, Value tiles,
                });
 }
 
+/// Whether a lane of the largest or smallest values is at a limit of int16.
+static Value emitIsCut(KernelBuilder &b, Value largest, Value smallest) {
+  auto reaches = [&](vector::CombiningKind kind, Value lanes, int64_t limit) {
+    return compareIntegers(b, arith::CmpIPredicate::eq,
+                           vector::ReductionOp::create(b, kind, lanes), limit);
+  };
+  return arith::OrIOp::create(
+      b, reaches(vector::CombiningKind::MAXSI, largest, INT16_MAX),
+      reaches(vector::CombiningKind::MINSI, smallest, INT16_MIN));
+}
+
 void IntegerWinogradInput::emit(Value firstTile, Value tiles, Value channel,
                                 Value channels) {
   SmallVector<Value> extremes = emitSums(firstTile, tiles, channel, channels);
@@ -139,21 +157,15 @@ void IntegerWinogradInput::emit(Value firstTile, Value tiles, Value channel,
     return;
   emitZeroRun(b, flagPointer(b.index(0)), b.index(kProducts * kTransformLanes),
               i16);
-  auto reduce = [&](vector::CombiningKind kind, Value lanes) {
-    return vector::ReductionOp::create(b, kind, lanes);
-  };
-  Value isCut = arith::OrIOp::create(
-      b,
-      compareIntegers(b, arith::CmpIPredicate::eq,
-                      reduce(vector::CombiningKind::MAXSI, extremes[0]),
-                      INT16_MAX),
-      compareIntegers(b, arith::CmpIPredicate::eq,
-                      reduce(vector::CombiningKind::MINSI, extremes[1]),
-                      INT16_MIN));
-  auto branch = scf::IfOp::create(b, isCut, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(&branch.getThenRegion().front());
-  emitRemainders(firstTile, tiles, channel, channels);
+  for (bool ofSum : {true, false}) {
+    size_t first = ofSum ? 0 : 2;
+    auto branch =
+        scf::IfOp::create(b, emitIsCut(b, extremes[first], extremes[first + 1]),
+                          /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(&branch.getThenRegion().front());
+    emitRemainders(firstTile, tiles, channel, channels, ofSum);
+  }
 }
 
 Value IntegerWinogradInput::countProducts(Value position) {

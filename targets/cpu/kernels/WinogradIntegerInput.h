@@ -102,14 +102,14 @@ private:
   llvm::SmallVector<mlir::Value>
   forEachPatch(mlir::Value firstTile, mlir::Value tiles, mlir::Value channel,
                mlir::Value channels, mlir::ValueRange initial, PatchBody body);
-  void storeTransformed(llvm::ArrayRef<mlir::Value> values, int64_t bytes,
-                        mlir::Value t, mlir::Value c);
+  mlir::Value place16(int64_t bytes, int64_t position, mlir::Value t,
+                      mlir::Value c);
   llvm::SmallVector<mlir::Value> emitSums(mlir::Value firstTile,
                                           mlir::Value tiles,
                                           mlir::Value channel,
                                           mlir::Value channels);
   void emitRemainders(mlir::Value firstTile, mlir::Value tiles,
-                      mlir::Value channel, mlir::Value channels);
+                      mlir::Value channel, mlir::Value channels, bool ofSum);
 };
 
 } // namespace efc::cpu
