@@ -69,6 +69,9 @@ def run(config: PackageConfig) -> float:
         shutil.copytree(config.teacher / "pipeline" / "scheduler", folder / "teacher" / "scheduler")
         model_card.write(config.card, config.stages(), folder)
         size = _checked_size(folder, config.max_megabytes)
+        # safetensors writes files that only their owner may read.
+        for path in folder.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
 
     replace_folder(output, write)
     return size
