@@ -184,7 +184,7 @@ void Scheduler::prefetchAll(double share) {
   for (auto [index, item] : llvm::enumerate(items))
     item.early = index;
   sumLive();
-  if (options.lookahead > 0 && share > 0)
+  if (share > 0)
     for (int64_t index = -1, e = items.size(); index < e; ++index)
       prefetch(index);
 }
@@ -340,9 +340,11 @@ void Scheduler::apply() {
 FailureOr<ScheduleResult> Scheduler::run() {
   // Shares of the scratchpad; what is left over covers fragmentation.
   static constexpr double shares[] = {31.0 / 32, 7.0 / 8, 0};
+  bool prefetches = options.lookahead > 0;
   collect();
-  findDramDependencies();
-  for (double share : shares) {
+  if (prefetches)
+    findDramDependencies();
+  for (double share : ArrayRef(shares).take_back(prefetches ? 3 : 1)) {
     prefetchAll(share);
     ScratchpadPacker packer(buffers, machine.scratchpadBytes,
                             2 * kSlackCommands);
