@@ -43,7 +43,8 @@ std::string_view nameOf(Queue queue);
 /// At most four dimensions of elements in the scratchpad, innermost last;
 /// unused leading ones have extent 1. Strides are in bytes; 0 repeats.
 /// Integers stand for real = scale * q; `limit` is the largest |q| that a store
-/// gives (32767, or 8191 with guard bits). For floats scale is 1, limit unused.
+/// gives (32767, or less where a reader needs guard bits). For floats scale is
+/// 1, limit unused.
 struct View {
   uint32_t address = 0;     ///< Byte in the scratchpad of element [0, 0, 0, 0].
   DType dtype = DType::I16; ///< I8, I16, I32, I64, F16, F32 or F64.
