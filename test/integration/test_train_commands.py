@@ -31,7 +31,10 @@ from edgefusion.train.data import DataConfig, Pictures, captions_of, read_pictur
 from edgefusion.train.diffusion import DiffusionConfig
 
 CONFIGS = REPOSITORY / "python" / "configs"
-MINI = {name: CONFIGS / "mini" / f"{name}.yaml" for name in ("vae", "vae-decoder", "text", "latents", "teacher", "kd", "lcm")}
+MINI = {
+    name: CONFIGS / "mini" / f"{name}.yaml"
+    for name in ("vae", "vae-whole", "vae-colours", "vae-decoder", "text", "latents", "teacher", "kd", "lcm")
+}
 FULL = {"kd-base": kd, "kd-adv": kd, "lcm": lcm}
 
 
@@ -96,6 +99,28 @@ def test_decoder_alone_goes_on_learning(runs: Path, data: Path, tmp_path: Path) 
     changed = {name for name, value in before.state_dict().items() if not torch.equal(value, after.state_dict()[name])}
     assert changed
     assert all(name.startswith(("decoder.", "post_quant_conv.")) for name in changed)
+
+
+def test_colours_change_places_in_half_of_the_pictures(data: Path) -> None:
+    plain, swapped = (Pictures(DataConfig([data], SIZE, swap_colours=swap), seed=0) for swap in (False, True))
+    changed, picks = 0, [(epoch, index) for epoch in range(12) for index in range(8)]
+    before, after = plain[picks]["pixels"], swapped[picks]["pixels"]
+    for one, other in zip(before, after, strict=True):
+        assert torch.equal(one.sort(dim=0).values, other.sort(dim=0).values)
+        changed += not torch.equal(one, other)
+    # One of the six orders of the colours is the old one.
+    assert 0.2 * len(picks) < changed < 0.6 * len(picks)
+    assert torch.equal(after, swapped[picks]["pixels"])
+
+
+def test_a_lost_hue_shows_in_the_colours_alone() -> None:
+    violet, shifted = torch.tensor([0.5, 0.0, 0.5]), torch.tensor([0.25, 0.25, 0.5])
+    pictures = [colour.view(1, 3, 1, 1).expand(1, 3, 16, 16) for colour in (violet, shifted)]
+    assert all(not edge.any() for picture in pictures for edge in vae.edges(picture))
+    means = [vae.mean_colours(picture, 8) for picture in pictures]
+    assert means[0].shape == (1, 3, 2, 2)
+    assert torch.equal(means[0][0, :, 1, 1], violet)
+    assert float((means[0] - means[1]).square().mean()) == pytest.approx(0.125 / 3)
 
 
 def test_latents_are_the_encoders(runs: Path, data: Path) -> None:

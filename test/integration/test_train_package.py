@@ -42,7 +42,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> package.PackageConfig:
     student = str(folder / "kd" / "pipeline")
     lcm.run(lcm.LcmConfig(folder / "lcm", loop(2, batch_size=3), 0, cached, student, large, guidance_embedding=32))
     runs = {name: folder / name for name in ("vae", "teacher", "kd", "lcm", "decoder")}
-    return package.PackageConfig(folder / "model", text=folder / "teacher", card=CARD, **runs)
+    return package.PackageConfig(folder / "model", text=folder / "teacher", card=CARD, vae_before=[folder / "decoder"], **runs)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_card_tells_what_ran(model: Path) -> None:
     assert stage.startswith("| student (consistency) | 2 | 6 |")
     assert "learning_rate 0.001" in stage
     assert "guidance_max 15.0" in stage
-    assert "| shapes | autoencoder, decoder, text encoder, teacher, " in text
+    assert "| shapes | autoencoder, part 1, autoencoder, decoder, text encoder, teacher, " in text
     assert "10 test" in text
     for words in ("made up by a test", "It draws noise.", "make it", "teacher/unet", "](../samples.png)", "](curves.png)"):
         assert words in text

@@ -31,6 +31,8 @@ class DataConfig:
     #: A square of this many pixels is cut out at a random place of the picture; 0 takes it whole.
     random_crop: int = 0
     flip: bool = False
+    #: Red, green and blue change places in half of the pictures, so that an autoencoder learns all hues alike.
+    swap_colours: bool = False
     #: Keep decoded pictures in memory: size x size x 3 bytes each.
     in_memory: bool = True
 
@@ -104,6 +106,8 @@ class Pictures:
             picture = picture[:, top : top + config.random_crop, left : left + config.random_crop]
         if config.flip and random.random() < 0.5:
             picture = picture.flip(-1)
+        if config.swap_colours and random.random() < 0.5:
+            picture = picture[random.permutation(3)]
         return picture
 
     def caption(self, pick: Pick) -> str:

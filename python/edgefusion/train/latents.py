@@ -48,8 +48,8 @@ class LatentsConfig:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        if self.data.flip or self.data.random_crop:
-            raise ValueError("data.flip and data.random_crop: a cache holds one view of each picture; leave them out")
+        if self.data.flip or self.data.random_crop or self.data.swap_colours:
+            raise ValueError("data.flip, random_crop and swap_colours: a cache holds one view of each picture; leave them out")
         if self.batch_size < 1 or self.max_tokens < 2:
             raise ValueError("batch_size must be at least 1, max_tokens at least 2")
 

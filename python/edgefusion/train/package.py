@@ -26,7 +26,8 @@ from edgefusion.train.pipeline import Parts
 @dataclasses.dataclass(frozen=True)
 class PackageConfig:
     """`vae`, `text`, `teacher`, `kd` and `lcm` are folders of runs; `decoder` is one of `train vae` with `decoder_only`, whose
-    decoder takes the place of the first one. `card` is what the model card says beyond what the runs tell.
+    decoder takes the place of the first one. `vae_before` are the runs that `vae` went on from, for the card alone. `card` is
+    what the model card says beyond what the runs tell.
     """
 
     output: Path
@@ -36,14 +37,22 @@ class PackageConfig:
     kd: Path
     lcm: Path
     card: model_card.CardConfig
+    vae_before: list[Path] = dataclasses.field(default_factory=list)
     decoder: Path | None = None
     max_megabytes: float = 60.0
 
     def stages(self) -> list[tuple[str, Path]]:
         """(what was trained, its run) in order."""
-        decoder = [("decoder", self.decoder)] if self.decoder else []
-        first = [("autoencoder", self.vae), *decoder, ("text encoder", self.text), ("teacher", self.teacher)]
-        return [*first, ("student (distilled)", self.kd), ("student (consistency)", self.lcm)]
+        runs = [
+            *((f"autoencoder, part {part}", run) for part, run in enumerate(self.vae_before, 1)),
+            ("autoencoder", self.vae),
+            ("decoder", self.decoder),
+            ("text encoder", self.text),
+            ("teacher", self.teacher),
+            ("student (distilled)", self.kd),
+            ("student (consistency)", self.lcm),
+        ]
+        return [(what, run) for what, run in runs if run]
 
 
 def run(config: PackageConfig) -> float:
