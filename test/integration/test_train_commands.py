@@ -305,7 +305,7 @@ def test_shipped_configurations_are_valid(name: str) -> None:
         ("teacher", "diffusion.prediction_type=x0", "epsilon or v_prediction"),
         ("teacher", "unet.attention=[true]", "attention needs true or false"),
         ("teacher", "data.caption_drop=2", "caption_drop"),
-        ("kd", "data.repeats=[1, 2]", "repeats needs a number"),
+        ("kd", "data.repeats=[1, 2, 3]", "repeats needs a number"),
         ("kd", "teacher=/nowhere/at/all", "/nowhere/at/all"),
         ("lcm", "guidance_max=1", "guidance_min and guidance_max"),
         ("lcm", "loss=l1", "huber or l2"),
