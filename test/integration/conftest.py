@@ -91,12 +91,17 @@ def tiny_source() -> Path:
     return _exported("tiny")
 
 
+def compile_models(efc: Run, bundle: Path) -> None:
+    """Compiles the models of `bundle` for this machine's CPU, in their places."""
+    for model in sorted(bundle.glob("*.onnx")):
+        result = efc(model, "--target=cpu", "--cpu=host", "-o", model.with_suffix(".efa"))
+        assert result.returncode == 0, result.stderr
+
+
 def _compiled(efc: Run, source: Path, folder: Path) -> Path:
     target = folder / "bundle"
     shutil.copytree(source / "bundle", target)
-    for model in sorted(target.glob("*.onnx")):
-        result = efc(model, "--target=cpu", "--cpu=host", "-o", model.with_suffix(".efa"))
-        assert result.returncode == 0, result.stderr
+    compile_models(efc, target)
     return target
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import diffusers_pictures
 import numpy as np
 import pytest
 import torch
-from conftest import REPOSITORY, Run
-from diffusers import DDIMScheduler, LatentConsistencyModelPipeline, UNet2DConditionModel
+from conftest import REPOSITORY, Run, compile_models
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file
 
 from edgefusion import TextToImage, accuracy
@@ -23,9 +24,7 @@ PROMPTS = REPOSITORY / "python/configs/mini/prompts.txt"
 def mini_bundle(efc: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mini") / "bundle"
     bundle.write(sources.load_pipeline(str(MODEL)), folder)
-    for model in sorted(folder.glob("*.onnx")):
-        result = efc(model, "--cpu=host", "-o", model.with_suffix(".efa"))
-        assert result.returncode == 0, result.stderr
+    compile_models(efc, folder)
     return folder
 
 
@@ -50,18 +49,9 @@ def test_student_is_the_teacher_without_blocks() -> None:
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_equals_diffusers(mini_bundle: Path, steps: int) -> None:
-    pipeline = LatentConsistencyModelPipeline.from_pretrained(MODEL, dtype=torch.float32)
-    pipeline.set_progress_bar_config(disable=True)
-    expected = pipeline(
-        "slice of pizza",
-        num_inference_steps=steps,
-        original_inference_steps=50,
-        guidance_scale=5.0,
-        generator=torch.Generator("cpu").manual_seed(3),
-        output_type="np",
-    ).images[0]
+    expected = diffusers_pictures.draw(diffusers_pictures.open_pipeline(MODEL), "slice of pizza", steps, seed=3, guidance=5.0)
     actual = TextToImage(mini_bundle)("slice of pizza", steps=steps, seed=3, guidance=5.0)
-    assert accuracy.psnr_db(np.round(expected * 255).astype(np.uint8), actual.pixels) > 50
+    assert accuracy.psnr_db(expected, actual.pixels) > 50
 
 
 def test_listens_to_the_prompt(mini_bundle: Path) -> None:

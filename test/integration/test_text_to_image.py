@@ -8,11 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
+import diffusers_pictures
 import numpy as np
 import pytest
-import torch
 from conftest import BUILD, Run
-from diffusers import LatentConsistencyModelPipeline
 from PIL import Image
 
 from edgefusion import TextToImage, accuracy
@@ -20,30 +19,16 @@ from edgefusion import TextToImage, accuracy
 PROMPT = "a lighthouse on a cliff at dusk, oil painting"
 
 
-def diffusers_picture(folder: Path, steps: int, seed: int, guidance: float) -> np.ndarray:
-    pipeline = LatentConsistencyModelPipeline.from_pretrained(folder)
-    pipeline.set_progress_bar_config(disable=True)
-    image = pipeline(
-        PROMPT,
-        num_inference_steps=steps,
-        original_inference_steps=50,
-        guidance_scale=guidance,
-        generator=torch.Generator("cpu").manual_seed(seed),
-        output_type="np",
-    ).images[0]
-    return np.round(image * 255).astype(np.uint8)
-
-
 @pytest.mark.parametrize(("steps", "seed", "guidance"), [(1, 0, 8.0), (2, 7, 8.0), (4, 123456789, 1.0), (8, 3, 12.5)])
 def test_equals_diffusers(tiny_source: Path, tiny_bundle: Path, steps: int, seed: int, guidance: float) -> None:
-    expected = diffusers_picture(tiny_source / "pipeline", steps, seed, guidance)
+    expected = diffusers_pictures.draw(diffusers_pictures.open_pipeline(tiny_source / "pipeline"), PROMPT, steps, seed, guidance)
     actual = TextToImage(tiny_bundle)(PROMPT, steps=steps, seed=seed, guidance=guidance)
     assert accuracy.psnr_db(expected, actual.pixels) > 50
 
 
 @pytest.mark.full
 def test_full_size_equals_diffusers(full_source: Path, full_bundle: Path) -> None:
-    expected = diffusers_picture(full_source / "pipeline", 2, 0, 8.0)
+    expected = diffusers_pictures.draw(diffusers_pictures.open_pipeline(full_source / "pipeline"), PROMPT, 2, 0, 8.0)
     actual = TextToImage(full_bundle)(PROMPT, steps=2, seed=0, guidance=8.0)
     assert accuracy.psnr_db(expected, actual.pixels) > 50
 

@@ -12,11 +12,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
+import diffusers_pictures
 import pytest
 import torch
 from conftest import REPOSITORY
-from diffusers import LatentConsistencyModelPipeline, LCMScheduler, StableDiffusionPipeline
+from diffusers import LCMScheduler, StableDiffusionPipeline
 from small_training import SIZE, TOKENS, assert_same_weights, dataset, loop, unet, weights, write_pipeline
 
 from edgefusion import TextToImage, accuracy, cli, configuration
@@ -178,8 +178,7 @@ def test_lcm_pipeline_exports(runs: Path, tmp_path: Path) -> None:
     assert described["guidance_embedding_dim"] == 32
     assert described["latent"]["scaling_factor"] == networks.load_vae(runs / "vae").config.scaling_factor
     assert described["tokenizer"]["max_length"] == TOKENS
-    pipeline = LatentConsistencyModelPipeline.from_pretrained(runs / "lcm" / "pipeline")
-    pipeline.set_progress_bar_config(disable=True)
+    pipeline = diffusers_pictures.open_pipeline(runs / "lcm" / "pipeline")
     assert pipeline("a thing", num_inference_steps=2, output_type="np").images[0].shape == (SIZE, SIZE, 3)
 
 
@@ -189,13 +188,11 @@ def test_runtime_takes_velocity_predictions(tiny_source: Path, tiny_bundle: Path
     described = json.loads((copied / "pipeline.json").read_text(encoding="utf-8"))
     described["scheduler"]["prediction_type"] = "v_prediction"
     (copied / "pipeline.json").write_text(json.dumps(described), encoding="utf-8")
-    pipeline = LatentConsistencyModelPipeline.from_pretrained(tiny_source / "pipeline")
+    pipeline = diffusers_pictures.open_pipeline(tiny_source / "pipeline")
     pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config, prediction_type="v_prediction")
-    pipeline.set_progress_bar_config(disable=True)
-    random = torch.Generator("cpu").manual_seed(7)
-    image = pipeline("a barn", num_inference_steps=2, guidance_scale=8.0, generator=random, output_type="np").images[0]
+    expected = diffusers_pictures.draw(pipeline, "a barn", steps=2, seed=7, guidance=8.0)
     actual = TextToImage(copied)("a barn", steps=2, seed=7, guidance=8.0)
-    assert accuracy.psnr_db(np.round(image * 255).astype(np.uint8), actual.pixels) > 50
+    assert accuracy.psnr_db(expected, actual.pixels) > 50
 
 
 # --- Resume of the real tasks ---
