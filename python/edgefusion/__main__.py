@@ -6,4 +6,6 @@ import sys
 
 from edgefusion.cli import main
 
-sys.exit(main())
+# Processes that multiprocessing starts import this module too.
+if __name__ == "__main__":
+    sys.exit(main())

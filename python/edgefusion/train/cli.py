@@ -73,7 +73,7 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 def _train(arguments: argparse.Namespace) -> int:
     from edgefusion import configuration
-    from edgefusion.train import machine
+    from edgefusion.train import machine, processes
     from edgefusion.train.config import Limits
 
     machine.quiet_libraries()
@@ -81,7 +81,8 @@ def _train(arguments: argparse.Namespace) -> int:
         raise UserError("--max-steps and --max-minutes must not be negative")
     module = importlib.import_module(f"edgefusion.train.{arguments.command.module}")
     config = configuration.read(arguments.config, getattr(module, arguments.command.config), arguments.set)
-    outcome = module.run(config, Limits(arguments.max_steps, arguments.max_minutes), arguments.start_over)
+    limits = Limits(arguments.max_steps, arguments.max_minutes)
+    outcome = processes.run(config.loop.processes, module.run, config, limits, arguments.start_over)
     return arguments.unfinished_status if outcome.reason else 0
 
 

@@ -29,12 +29,14 @@ class LoopConfig:
     checkpoint_every: int = 1000
     checkpoints_kept: int = 1
     log_every: int = 50
+    #: Processes of this machine, with a batch each; torchrun and `accelerate launch` start as many as they are told.
+    processes: int = 1
     #: Threads of one process (0: torch's choice) and processes that read samples ahead (0: read in the training process).
     threads: int = 0
     workers: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "accumulate", "checkpoint_every", "checkpoints_kept", "log_every"):
+        for name in ("steps", "batch_size", "accumulate", "checkpoint_every", "checkpoints_kept", "log_every", "processes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
         for name in ("warmup_steps", "threads", "workers", "max_gradient_norm", "weight_decay"):

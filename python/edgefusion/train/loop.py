@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -108,8 +108,14 @@ class _Loop:
             log_with="tensorboard",
             project_config=project,
         )
-        self.folder = RunFolder(config.output, {"command": task.name, **configuration.as_dict(config)})
+        self.folder = RunFolder(config.output, self._record())
         self._prepare()
+
+    def _record(self) -> dict[str, Any]:
+        """The configuration, with the processes that there are: a launcher may have started others than it says."""
+        record = {"command": self.task.name, **configuration.as_dict(self.config)}
+        record["loop"]["processes"] = self.accelerator.num_processes
+        return record
 
     def _prepare(self) -> None:
         """Puts networks, optimizer and averages where they run, and registers what a checkpoint holds."""

@@ -13,7 +13,17 @@ from edgefusion.train import run_record
 from edgefusion.train.run_record import RunRecord
 
 #: What the table of stages shows of a run's loop.
-_KEYS = ("batch_size", "accumulate", "learning_rate", "schedule", "warmup_steps", "weight_decay", "ema_decay", "precision")
+_KEYS = (
+    "batch_size",
+    "accumulate",
+    "processes",
+    "learning_rate",
+    "schedule",
+    "warmup_steps",
+    "weight_decay",
+    "ema_decay",
+    "precision",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +70,7 @@ def _training(records: dict[str, RunRecord]) -> str:
     rows = ["| stage | steps | pictures | minutes | loss | settings |", "|---|---|---|---|---|---|"]
     for name, record in records.items():
         loop = record.config["loop"]
-        settings = [f"{key} {loop[key]}" for key in _KEYS]
+        settings = [f"{key} {loop[key]}" for key in _KEYS if key in loop]
         settings += [f"{key} {value}" for key, value in record.config.items() if isinstance(value, float | bool)]
         last = record.curves["loss"][-1][1]
         rows.append(

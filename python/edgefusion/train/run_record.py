@@ -29,9 +29,9 @@ class RunRecord:
 
     @property
     def samples(self) -> int:
-        """How many pictures went through, counting repetitions; of one process."""
+        """How many pictures went through, counting repetitions."""
         loop = self.config["loop"]
-        return self.steps * loop["batch_size"] * loop["accumulate"]
+        return self.steps * loop["batch_size"] * loop["accumulate"] * loop.get("processes", 1)
 
     @property
     def minutes(self) -> float:

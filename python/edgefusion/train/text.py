@@ -7,6 +7,7 @@ towers together are the image-text scorer of the evaluation; the text tower is w
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -108,7 +109,8 @@ class Pairs:
             parts.append(features.extract(extractor, pictures))
             say(f"text: features of {first + len(pictures):,} of {len(self):,} pictures", passing=True)
         computed = torch.cat(parts)
-        partial = self._cache.with_suffix(".partial")
+        # Each process of a training computes them.
+        partial = self._cache.with_suffix(f".partial-{os.getpid()}")
         save_file({"features": computed}, partial)
         partial.replace(self._cache)
         return computed

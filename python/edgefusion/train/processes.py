@@ -1,0 +1,113 @@
+"""Training in several processes of this machine. On a CPU, processes of one thread each outrun one process of as many threads."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import socket
+import traceback
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from typing import TypeVar
+
+import torch
+from accelerate.state import AcceleratorState
+
+from edgefusion.errors import UserError
+from edgefusion.train import machine
+
+#: Set by torchrun and `accelerate launch`, which then have the say over how many processes there are.
+_LAUNCHED = "WORLD_SIZE"
+
+Result = TypeVar("Result")
+
+
+def run(count: int, train: Callable[..., Result], *arguments: object) -> Result:
+    """`train(*arguments)` in `count` processes that know of each other (as torchrun starts them): this one, whose result is
+    returned, and others, which end when it ends. Function and arguments are pickled.
+
+    UserError when another process ended and this one could not go on without it.
+    """
+    if count == 1 or _LAUNCHED in os.environ:
+        return train(*arguments)
+    shared = {_LAUNCHED: str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": _free_port()}
+    if not torch.accelerator.is_available():
+        shared["ACCELERATE_USE_CPU"] = "true"
+    spawn = multiprocessing.get_context("spawn")
+    others = [spawn.Process(target=_other, args=({**shared, **_rank(rank)}, train, arguments)) for rank in range(1, count)]
+    for other in others:
+        other.start()
+    with _environment({**shared, **_rank(0)}), _fresh_state():
+        try:
+            result = train(*arguments)
+        except RuntimeError as error:
+            # Collective operations report a lost process so.
+            raise _lost(others) or error from None
+        finally:
+            _end(others)
+    return result
+
+
+def _rank(rank: int) -> dict[str, str]:
+    return {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+
+
+def _other(environment: dict[str, str], train: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    os.environ.update(environment)
+    machine.quiet_libraries()
+    try:
+        train(*arguments)
+    except UserError:
+        # The first process has met the same and says it.
+        raise SystemExit(1) from None
+    except Exception:
+        traceback.print_exc()
+        raise SystemExit(1) from None
+
+
+def _lost(others: list[BaseProcess]) -> UserError | None:
+    for rank, other in enumerate(others, 1):
+        other.join(timeout=2)
+        if other.exitcode:
+            return UserError(
+                f"training process {rank} ended with status {other.exitcode} (negative: the signal that ended it); "
+                "run the same command again to go on from the newest checkpoint"
+            )
+    return None
+
+
+def _end(others: list[BaseProcess]) -> None:
+    """Waits for processes that are about to end by themselves, and ends those that wait for this one."""
+    for other in others:
+        other.join(timeout=10)
+        other.terminate()
+        other.join()
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _fresh_state() -> Iterator[None]:
+    """What accelerate knows of a process's neighbours outlives a training; it is forgotten before and after."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        yield
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def _free_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
