@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import os
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 import diffusers_pictures
+import psutil
 import pytest
 import torch
 from conftest import REPOSITORY
@@ -23,7 +25,7 @@ from edgefusion import TextToImage, accuracy, cli, configuration
 from edgefusion.errors import UserError
 from edgefusion.eval import scorer
 from edgefusion.export import bundle, sources
-from edgefusion.train import blocks, kd, latents, lcm, networks, teacher, text, vae
+from edgefusion.train import blocks, kd, latents, lcm, networks, run_record, teacher, text, vae
 from edgefusion.train.cli import COMMANDS
 from edgefusion.train.conditioning import LatentDataConfig
 from edgefusion.train.config import Limits
@@ -33,7 +35,7 @@ from edgefusion.train.diffusion import DiffusionConfig
 CONFIGS = REPOSITORY / "python" / "configs"
 MINI = {
     name: CONFIGS / "mini" / f"{name}.yaml"
-    for name in ("vae", "vae-whole", "vae-colours", "vae-decoder", "text", "latents", "teacher", "kd", "lcm")
+    for name in ("vae", "vae-whole", "vae-colours", "vae-anchored", "vae-decoder", "text", "latents", "teacher", "kd", "lcm")
 }
 FULL = {"kd-base": kd, "kd-adv": kd, "lcm": lcm}
 
@@ -121,6 +123,51 @@ def test_a_lost_hue_shows_in_the_colours_alone() -> None:
     assert means[0].shape == (1, 3, 2, 2)
     assert torch.equal(means[0][0, :, 1, 1], violet)
     assert float((means[0] - means[1]).square().mean()) == pytest.approx(0.125 / 3)
+
+
+def test_whitened_colours_are_uncorrelated() -> None:
+    mixing = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.3, 0.0], [0.5, 0.1, 0.05]])
+    seen = torch.einsum("ij,njhw->nihw", mixing, torch.randn(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))) + 0.7
+    whitened = vae.Whitening(seen)
+    flat = whitened(seen).transpose(0, 1).flatten(1)
+    assert flat.mean(1).abs().max() < 1e-4
+    # The third deviation is 0.05; the unit matrix's part is 4 % of its square.
+    assert torch.allclose(torch.cov(flat), torch.eye(3), atol=0.05)
+    assert torch.allclose(whitened(seen[:1, :, :1, :1]), whitened(seen)[:1, :, :1, :1], atol=1e-4)
+    # One colour alone has no deviation to divide by.
+    assert vae.Whitening(torch.ones(2, 3, 4, 4))(torch.ones(1, 3, 4, 4)).abs().max() < 1e-3
+
+
+def test_normalized_channels_give_the_same_pictures(runs: Path, data: Path) -> None:
+    before, after = (networks.load_vae(runs / "vae").eval() for _ in range(2))
+    pixels = Pictures(DataConfig([data], SIZE), 0)[[(0, index) for index in range(8)]]["pixels"]
+    with torch.no_grad():
+        # Channels far apart, as an encoder may leave them.
+        for network in (before, after):
+            network.quant_conv.weight[:4] *= torch.tensor([0.1, 1.0, 5.0, 1.0])[:, None, None, None]
+            network.quant_conv.bias[:4] += torch.tensor([0.0, 3.0, 0.0, -2.0])
+        old = before.encode(pixels).latent_dist
+        expected = vae.normalize_channels(after, old.mode())
+        new = after.encode(pixels).latent_dist
+        assert torch.allclose(new.mode(), expected, atol=1e-4)
+        assert torch.allclose(new.mode().mean((0, 2, 3)), torch.zeros(4), atol=1e-4)
+        assert torch.allclose(new.mode().std((0, 2, 3)), torch.ones(4), atol=1e-3)
+        assert torch.allclose(new.std * old.mode().std((0, 2, 3))[:, None, None], old.std, rtol=1e-3)
+        assert torch.allclose(after.decode(new.mode()).sample, before.decode(old.mode()).sample, atol=1e-4)
+
+
+def test_anchored_latents_approach_the_mean_colours(runs: Path, data: Path, tmp_path: Path) -> None:
+    def error(weight: float) -> float:
+        folder = tmp_path / f"anchor-{weight}"
+        config = vae.VaeConfig(folder, loop(20), 0, DataConfig([data], SIZE), start=runs / "vae", anchor_weight=weight)
+        task = vae.VaeTask(dataclasses.replace(config, anchor_weight=1.0), Pictures(config.data, 0))
+        vae.run(config)
+        task.trained["vae"].vae = networks.load_vae(folder)
+        pixels = Pictures(config.data, 0)[[(0, 0), (0, 1), (0, 2), (0, 3)]]["pixels"]
+        with torch.no_grad():
+            return float(task.loss({"pixels": pixels}, torch.Generator().manual_seed(0))[1]["anchor"])
+
+    assert error(10.0) < 0.8 * error(0.0)
 
 
 def test_latents_are_the_encoders(runs: Path, data: Path) -> None:
@@ -296,6 +343,7 @@ def test_shipped_configurations_are_valid(name: str) -> None:
         ("vae", "loop.steps=0", "steps must be at least 1"),
         ("vae", "start=somewhere", "model or start"),
         ("vae", "decoder_only=true", "decoder_only: needs start"),
+        ("vae-decoder", "anchor_weight=1", "anchor_weight: is for the encoder"),
         ("vae", "model.norm_num_groups=5", "multiples of norm_num_groups"),
         ("text", "model.num_attention_heads=7", "multiple of num_attention_heads"),
         ("latents", "data.flip=true", "data.flip"),
@@ -312,7 +360,7 @@ def test_mistakes_end_in_a_sentence(
     name: str, override: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "run"
-    command = ["train", name, "--config", str(MINI[name]), "--set", f"output={output}", "--set", override]
+    command = ["train", name.split("-")[0], "--config", str(MINI[name]), "--set", f"output={output}", "--set", override]
     assert cli.main(command) == 1
     error = capsys.readouterr().err
     assert error.startswith("edgefusion: error: ")
@@ -325,6 +373,49 @@ def test_dataset_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture
     command = ["train", "vae", "--config", str(MINI["vae"]), "--set", f"output={tmp_path / 'run'}"]
     assert cli.main([*command, "--set", f"data.datasets=[{tmp_path / 'absent'}]"]) == 1
     assert "no such folder" in capsys.readouterr().err
+
+
+def kd_command(runs: Path, output: Path, *overrides: str) -> list[str]:
+    """`edgefusion train kd` on the tiny runs."""
+    command = ["train", "kd", "--config", str(MINI["kd"])]
+    for override in (
+        f"output={output}",
+        f"data={{latents: [{runs / 'latents'}]}}",
+        f"teacher={runs / 'teacher' / 'pipeline'}",
+        "loop={steps: 4, batch_size: 2, learning_rate: 0.001, log_every: 1, threads: 1, processes: 2}",
+        *overrides,
+    ):
+        command += ["--set", override]
+    return command
+
+
+@pytest.mark.slow
+def test_a_command_of_two_processes(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It stops and resumes as one does, and its record counts the pictures of both."""
+    command = kd_command(runs, tmp_path / "run")
+    assert cli.main([*command, "--max-steps", "2"]) == 0
+    assert cli.main([*command, "--set", "loop.processes=1"]) == 1
+    assert "loop.processes was 2 and is now 1" in capsys.readouterr().err
+    assert cli.main(command) == 0
+    record = run_record.read(tmp_path / "run")
+    assert (record.steps, record.samples) == (4, 16)
+    states = [path.name for path in (tmp_path / "run" / "checkpoints").rglob("random_states*")]
+    assert sorted(states) == ["random_states_0.pkl", "random_states_1.pkl"]
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_training_in_a_sentence(runs: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edgefusion", *kd_command(runs, tmp_path / "run", "loop.steps=1000000")]
+    path = {"PYTHONPATH": ":".join(entry for entry in sys.path if entry)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **path}) as process:
+        while not process.stderr.readline().startswith("kd: step 2 "):
+            assert process.poll() is None
+        [other] = [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+        other.kill()
+        rest = process.stderr.read()
+    assert process.returncode == 1, rest
+    assert "training process 1 ended with status -9" in rest
+    assert "Traceback" not in rest
 
 
 @pytest.mark.slow
