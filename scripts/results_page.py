@@ -161,6 +161,8 @@ def _time(figures: dict) -> list[str]:
 def render(plan: Plan, figures: dict) -> str:
     """The page."""
     lines = [_head(figures)]
+    if plan.seen:
+        lines += [plan.seen.strip(), ""]
     for question in plan.questions:
         lines += _question(question, figures["questions"].get(question.name, {"variants": {}, "figures": {}}))
     if plan.models:

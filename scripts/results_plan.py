@@ -80,6 +80,8 @@ class Plan:
     jobs: list[JobConfig]
     questions: list[QuestionConfig]
     models: list[ModelConfig] = field(default_factory=list)
+    #: What somebody who looked at the pictures has to say about them.
+    seen: str = ""
 
 
 @dataclass(frozen=True)

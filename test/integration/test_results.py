@@ -179,9 +179,10 @@ def test_mistakes_in_a_plan_are_named(tmp_path: Path) -> None:
 
 
 def test_page_says_what_the_figures_say(tmp_path: Path, commands: list[str]) -> None:
-    plan = results_plan.read(plan_file(tmp_path), [])
+    plan = results_plan.read(plan_file(tmp_path), ["seen=All of them are blue."])
     results.run(plan, "")
     page = results_page.render(plan, results.collect(plan))
+    assert "\n\nAll of them are blue.\n\n## " in page
     assert "| large | 0.300 (0.300 to 0.300) | 90.0 (90.0 to 90.0) | 5.00 (5.00 to 5.00) | 2 |" in page
     verdicts = "CLIP-score as in the paper; FID cannot be told apart; IS **against the paper**."
     assert f"The paper has *large* above *small*. Here: {verdicts}" in page
