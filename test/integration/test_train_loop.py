@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import plain_regression
@@ -163,6 +164,8 @@ def test_logs_hold_every_interval(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     train(Regression(), Points(), config(tmp_path, log_every=2), Limits(max_steps=5))
+    # TensorBoard orders files by the seconds in their names; within one second, as text, by how many a process has written.
+    time.sleep(1)
     train(Regression(), Points(), config(tmp_path, log_every=2))
     events = EventAccumulator(str(tmp_path / "logs")).Reload()
     assert [event.step for event in events.Scalars("loss")] == [2, 4, 6, 8]
