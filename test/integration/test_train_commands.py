@@ -170,6 +170,14 @@ def test_anchored_latents_approach_the_mean_colours(runs: Path, data: Path, tmp_
     assert error(10.0) < 0.8 * error(0.0)
 
 
+def test_anchor_needs_a_channel_for_each_colour(data: Path, tmp_path: Path) -> None:
+    model = vae.VaeModelConfig([4, 4, 8, 8], latent_channels=2, norm_num_groups=4)
+    config = vae.VaeConfig(tmp_path / "run", loop(1), 0, DataConfig([data], SIZE), model, anchor_weight=1.0)
+    with pytest.raises(UserError, match="3 latent channels or more; the autoencoder has 2"):
+        vae.run(config)
+    assert not (tmp_path / "run").exists()
+
+
 def test_latents_are_the_encoders(runs: Path, data: Path) -> None:
     network = networks.load_vae(runs / "vae").eval()
     cache = latents.CachedLatents([runs / "latents"], seed=0)

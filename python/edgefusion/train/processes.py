@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import torch
 from accelerate.state import AcceleratorState
+from accelerate.utils import patch_environment
 
 from edgefusion.errors import UserError
 from edgefusion.train import machine
@@ -38,7 +39,7 @@ def run(count: int, train: Callable[..., Result], *arguments: object) -> Result:
     others = [spawn.Process(target=_other, args=({**shared, **_rank(rank)}, train, arguments)) for rank in range(1, count)]
     for other in others:
         other.start()
-    with _environment({**shared, **_rank(0)}), _fresh_state():
+    with patch_environment(**shared, **_rank(0)), _fresh_state():
         try:
             result = train(*arguments)
         except RuntimeError as error:
@@ -83,16 +84,6 @@ def _end(others: list[BaseProcess]) -> None:
         other.join(timeout=10)
         other.terminate()
         other.join()
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in variables:
-            os.environ.pop(name, None)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
+from edgefusion.errors import UserError
 from edgefusion.train.checkpoint import replace_folder
 from edgefusion.train.config import UNLIMITED, Limits, RunConfig
 from edgefusion.train.data import DataConfig, Pictures, to_unit_range
@@ -75,8 +76,6 @@ class VaeConfig(RunConfig):
             raise ValueError("decoder_only: needs start, whose encoder is kept")
         if self.decoder_only and self.anchor_weight:
             raise ValueError("anchor_weight: is for the encoder, which decoder_only keeps as it is")
-        if self.anchor_weight and self.model and self.model.latent_channels < _COLOURS:
-            raise ValueError(f"anchor_weight: needs latent_channels of {_COLOURS} or more")
 
 
 def build(model: VaeModelConfig, size: int) -> AutoencoderKL:
@@ -166,6 +165,10 @@ class VaeTask(Task):
                 part.requires_grad_(False)
         self._square = 2 ** (len(vae.config.block_out_channels) - 1)
         if config.anchor_weight:
+            if vae.config.latent_channels < _COLOURS:
+                raise UserError(
+                    f"anchor_weight: needs {_COLOURS} latent channels or more; the autoencoder has {vae.config.latent_channels}"
+                )
             self._whitened = Whitening(mean_colours(self._spread(), self._square))
         self.trained = {"vae": _Reconstruction(vae)}
 
