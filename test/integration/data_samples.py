@@ -52,7 +52,8 @@ def write_dataset(folder: Path, samples: list[Sample], shard_size: int = 10) -> 
     for index, start in enumerate(starts):
         shards.write_shard(shards.shard_path(folder, index), samples[start : start + shard_size])
     counts = Counts(read=len(samples), written=len(samples))
-    shards.write_json(folder / shards.SUMMARY, Summary("test", {}, len(starts), counts).as_dict())
+    contents = " ".join(shards.digest(path) for path in sorted(folder.glob("shard-*.tar")))
+    shards.write_json(folder / shards.SUMMARY, Summary("test", {}, len(starts), counts, contents).as_dict())
     return folder
 
 

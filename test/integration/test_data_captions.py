@@ -19,6 +19,7 @@ from edgefusion.data.stage import run_stage
 from edgefusion.data.synthesize_images import SynthesizeImages, SynthesizeImagesConfig
 from edgefusion.data.synthesize_prompts import SynthesizePrompts, SynthesizePromptsConfig
 from edgefusion.data.vocabulary import Vocabulary
+from edgefusion.errors import UserError
 
 CLDR = GrammarConfig().cldr
 needs_cldr = pytest.mark.skipif(not CLDR.is_dir(), reason="needs unicode-cldr-core")
@@ -50,6 +51,7 @@ def test_captions_say_the_same_in_several_ways() -> None:
         ({"caption": "qwert", "keywords": ["animal", "house"]}, "house"),
         ({"caption": "qwert", "keywords": [], "category": "food/berries"}, "berry"),
         ({"caption": "Qwert Uiop", "keywords": []}, "qwert uiop"),
+        ({"caption": "qwert", "keywords": [], "category": "s"}, "qwert"),
     ],
 )
 def test_titles_are_believed_only_if_they_describe(fields: dict, subject: str) -> None:
@@ -73,6 +75,9 @@ def test_articles_and_plurals() -> None:
     assert [with_article(name) for name in given] == [
         f"{article} {name}".strip() for article, name in zip(articles, given, strict=True)
     ]
+    # What begins with a preposition has no noun to count.
+    assert with_article("of mice and of men") == "an of mice and of men"
+    assert with_article("with a hat with a feather") == "a with a hat with a feather"
     plurals = {
         "cat": "cats",
         "cherry": "cherries",
@@ -168,6 +173,24 @@ def test_prompts_and_pictures_are_made_and_made_again_alike(tmp_path: Path) -> N
         scene = scenes.Scene.from_dict(fields["scene"])
         assert fields["caption"] == scene.prompt() and all(thing.subject in fields["caption"] for thing in scene.things)
         assert Image.open(io.BytesIO(data)).size == (64, 64)
+
+
+def test_subjects_made_again_are_read_again_and_refused_by_what_was_begun(tmp_path: Path) -> None:
+    subjects = library(tmp_path)
+    run_stage(SynthesizePrompts(SynthesizePromptsConfig(tmp_path / "prompts", [subjects], 4, "grammar")))
+    images = SynthesizeImages(SynthesizeImagesConfig([tmp_path / "prompts"], tmp_path / "images", "compositor", 64, [subjects]))
+    run_stage(images)
+    assert compositor.Library.load([subjects]) is compositor.Library.load([subjects])
+    write_dataset(subjects, [sample("cat", picture(0), caption="cat"), sample("dog", picture(1), caption="dog")])
+    assert "cat" in compositor.Library.load([subjects])
+    with pytest.raises(UserError, match="another state of its input"):
+        run_stage(images)
+
+
+@pytest.mark.parametrize("name", ["synt.2", "a/b", ""])
+def test_names_that_make_no_key_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="name: begins the keys"):
+        SynthesizePromptsConfig(Path("x"), [], 1, "grammar", name=name)
 
 
 def test_prompts_without_a_scene_cannot_be_composed(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from data_samples import contents, write_folder
+from data_samples import contents, picture, sample, write_dataset, write_folder
 
 from edgefusion import cli, configuration
+from edgefusion.data import curation
 from edgefusion.data.cli import load_stage
 
 CONFIGURATIONS = sorted((Path(__file__).parents[2] / "python/configs").glob("*/data-*.yaml"))
@@ -46,6 +47,16 @@ def test_a_file_of_several_stages_runs_them_in_order(tmp_path: Path, capsys: pyt
     # Again: nothing is left to do, and the summaries are the same.
     assert cli.main(["data", "run", str(tmp_path / "all.yaml")]) == 0
     assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_each_dataset_has_decisions_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curation, "serve", lambda page, port, open_browser: None)
+    for name in ("pairs.v1", "pairs.v2"):
+        write_dataset(tmp_path / name, [sample("s", picture(0))])
+        assert cli.main(["data", "curate", str(tmp_path / name)]) == 0
+        assert capsys.readouterr().out == f"{tmp_path / name}.decisions.jsonl: 0 kept, 0 dropped, 1 undecided\n"
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from data_samples import contents, picture, png, write_folder
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin
 
 from edgefusion.data.ingest import Ingest, IngestConfig, cut_at_word, fit
 from edgefusion.data.sources.emoji import EmojiSource
@@ -17,6 +21,7 @@ from edgefusion.data.sources.folder import FolderSource
 from edgefusion.data.sources.openclipart import OpenclipartSource
 from edgefusion.data.sources.tar import WebdatasetSource
 from edgefusion.data.stage import run_stage
+from edgefusion.data.summary import Counts
 from edgefusion.errors import UserError
 
 EMOJI = EmojiSource()
@@ -56,6 +61,97 @@ def test_metadata_files_give_captions_and_keywords(tmp_path: Path, kind: str) ->
     fields, _ = contents(tmp_path / "out")["folder-00000000"]
     assert (fields["caption"], fields["keywords"], fields["license"]) == ("a red thing", ["red", "thing"], "CC0")
     assert (fields["width"], fields["height"]) == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("metadata.csv", "file_name,caption\na.png,a red, round thing\n", r"metadata.csv, line 2: has too many columns"),
+        ("metadata.csv", f"file_name,caption\na.png,{'x' * 200_000}\n", r"metadata.csv, line 2: is not CSV"),
+        ("metadata.jsonl", '{"file_name": "/etc/a.png"}', r"metadata.jsonl, line 1: file_name: expected a file below"),
+        ("metadata.jsonl", '{"file_name": "sub/../../a.png"}', r"metadata.jsonl, line 1: file_name: expected a file below"),
+        ("metadata.jsonl", '{"file_name": ""}', r"metadata.jsonl, line 1: file_name: expected a file below"),
+    ],
+)
+def test_mistakes_in_metadata_are_named_with_their_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+    folder = write_folder(tmp_path / "in", 1)
+    (folder / name).write_text(text)
+    with pytest.raises(UserError, match=message):
+        ingest_folder(folder, tmp_path / "out")
+
+
+def test_metadata_without_their_picture_are_counted_and_change_no_key(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "in", 2)
+    (folder / "sub").mkdir()
+    names = ["0-missing.png", "no\0name.png", "no\ud800name.png", "../0001.png"]
+    rows = [json.dumps({"file_name": name, "caption": "as told"}) + "\n" for name in names]
+    (folder / "sub/metadata.jsonl").write_text("".join(rows))
+    summary = ingest_folder(folder, tmp_path / "out")
+    assert (summary["read"], summary["dropped"]) == (5, {"missing picture": 3})
+    captions = {key: fields["caption"] for key, (fields, _) in contents(tmp_path / "out").items()}
+    assert captions == {"folder-00000000": "picture number 0", "folder-00000001": "as told"}
+
+
+def test_names_and_captions_that_utf8_cannot_hold_are_written_with_a_mark(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, data in ((b"caf\xe9.png", png(picture(0))), (b"na\xefve.png", b"broken")):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(data)
+    (folder / "plain.png").write_bytes(png(picture(1)))
+    rows = [{"file_name": os.fsdecode(b"caf\xe9.png"), "caption": "plain"}, {"file_name": "plain.png", "caption": "a \ud83d cat"}]
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    summary = ingest_folder(folder, tmp_path / "out")
+    assert summary["noted"] == {"text that is not Unicode": 2} and summary["dropped"] == {"corrupt picture": 1}
+    samples = contents(tmp_path / "out")
+    assert samples["folder-00000000"][0]["source"].endswith("in/caf\ufffd.png")
+    assert samples["folder-00000002"][0]["caption"] == "a \ufffd cat"
+    record = json.loads((tmp_path / "out/.stage/00000.json").read_text(encoding="utf-8"))
+    assert "na\ufffdve.png" in record["dropped_keys"]["folder-00000001"]
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_stored_upright(tmp_path: Path, orientation: int, extension: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    # A red corner at the top left of the upright picture, which is 40 wide and 24 high.
+    upright = Image.new("RGB", (40, 24), (255, 255, 255))
+    upright.paste((255, 0, 0), (0, 0, 8, 8))
+    inverse = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    stored = upright.transpose(Image.Transpose(inverse[orientation])) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stored.save(folder / f"a.{extension}", exif=exif, **({"quality": 95} if extension == "jpg" else {}))
+    (folder / "a.txt").write_text("a corner")
+    ingest_folder(folder, tmp_path / "out")
+    fields, data = contents(tmp_path / "out")["folder-00000000"]
+    found = Image.open(io.BytesIO(data))
+    assert found.size == (fields["width"], fields["height"]) == (40, 24)
+    assert found.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    pixels = np.asarray(found, int)
+    assert np.abs(pixels[4, 4] - (255, 0, 0)).max() < 20 and pixels[4, 35].min() > 235 and pixels[20, 4].min() > 235
+    if orientation == 1:
+        assert data == (folder / f"a.{extension}").read_bytes()
+
+
+def test_damaged_exif_data_say_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    picture(0).save(folder / "a.jpg", exif=b"Exif\0\0MM\0\x2a\0\0")
+    (folder / "a.txt").write_text("a thing")
+    ingest_folder(folder, tmp_path / "out")
+    assert contents(tmp_path / "out")["folder-00000000"][1] == (folder / "a.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("keys", [{}, {"size": 16, "margin": 0.0}, {"keep_alpha": True}, {"max_side": 16}])
+def test_grey_of_16_bits_is_scaled_to_8(tmp_path: Path, keys: dict) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(folder / "a.png")
+    (folder / "a.txt").write_text("grey")
+    ingest_folder(folder, tmp_path / "out", **keys)
+    stored = Image.open(io.BytesIO(contents(tmp_path / "out")["folder-00000000"][1]))
+    assert (np.asarray(stored.convert("RGB")) == 40_000 // 256).all()
 
 
 def test_transparency_is_placed_on_white_and_kept_only_when_asked(tmp_path: Path) -> None:
@@ -151,6 +247,53 @@ def test_foreign_shards_are_read_up_to_their_damage(tmp_path: Path) -> None:
     assert summary.counts.balanced()
 
 
+def foreign_tar(path: Path, count: int) -> list[int]:
+    """Pictures with captions in a tar file; returns where each member begins."""
+    path.parent.mkdir(parents=True)
+    with tarfile.open(path, "w") as archive:
+        for index in range(count):
+            for extension, data in (("png", png(picture(index))), ("txt", f"caption {index}".encode())):
+                info = tarfile.TarInfo(f"{index}.{extension}")
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+    with tarfile.open(path) as archive:
+        return [member.offset for member in archive]
+
+
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "compressed and cut", "compressed and overwritten"])
+def test_foreign_shards_that_end_between_two_members_are_damaged(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "in/00000.tar"
+    header = foreign_tar(path, 4)[4]
+    data = path.read_bytes()
+    if "compressed" in damage:
+        packed = gzip.compress(data)
+        data, header = packed, len(packed) // 2
+    if "cut" in damage:
+        path.write_bytes(data[:header])
+    else:
+        path.write_bytes(data[:header] + b"junk" * 128 + data[header + 512 :])
+    summary = run_stage(Ingest(IngestConfig(tmp_path / "out", webdataset=WebdatasetSource(path.parent))))
+    assert summary.counts.dropped["damaged shard (the rest of it)"] == 1 and summary.counts.balanced()
+    assert summary.counts.written < 4
+    if "compressed" not in damage:
+        # The second sample, at whose end the damage is, may lack a member.
+        assert [fields["caption"] for fields, _ in contents(tmp_path / "out").values()] == ["caption 0"]
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+def test_whole_foreign_shards_are_read_to_their_end(tmp_path: Path, packed: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "in/00000.tar"
+    foreign_tar(path, 4)
+    path.write_bytes(packed(path.read_bytes()))
+    summary = run_stage(Ingest(IngestConfig(tmp_path / "out", webdataset=WebdatasetSource(path.parent))))
+    assert (summary.counts.written, summary.counts.dropped) == (4, {})
+
+
+def test_emoji_names_to_exclude_are_regular_expressions() -> None:
+    with pytest.raises(ValueError, match="exclude_names: is no regular expression"):
+        EmojiSource(exclude_names=("*x",))
+
+
 @pytest.mark.skipif(not EMOJI.font.is_file() or not EMOJI.cldr.is_dir(), reason="needs fonts-noto-color-emoji, unicode-cldr-core")
 def test_emoji_have_names_keywords_and_pictures(tmp_path: Path) -> None:
     source = EmojiSource(exclude_groups=("country-flag",), exclude_names=("^hand",))
@@ -198,6 +341,22 @@ def test_openclipart_takes_titles_and_keywords_from_the_drawings(tmp_path: Path)
     assert (fields["caption"], fields["keywords"], fields["category"]) == ("Wild horse", ["horse"], "animals")
     assert fields["file_words"] == ["wild", "horse"]
     assert summary.counts.dropped == {"corrupt picture": 1, "link to another picture": 1, "no caption": 1}
+
+
+def test_openclipart_without_pictures_or_with_a_category_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "png/animals").mkdir(parents=True)
+
+    def ingest(*categories: str) -> Counts:
+        source = OpenclipartSource(tmp_path / "png", tmp_path / "svg", categories)
+        return run_stage(Ingest(IngestConfig(tmp_path / "out", openclipart=source))).counts
+
+    with pytest.raises(UserError, match=r"holds no PNG picture$"):
+        ingest()
+    (tmp_path / "png/animals/cat.png").mkdir()
+    with pytest.raises(UserError, match="holds no PNG picture in the categories food, plants"):
+        ingest("plants", "animals", "food")
+    assert not (tmp_path / "out").exists()
+    assert ingest("animals").dropped == {"unreadable file": 1}
 
 
 def test_fit_keeps_all_of_the_subject_and_its_colour() -> None:

@@ -118,6 +118,19 @@ def test_a_diffusion_pipeline_makes_the_pictures(tmp_path: Path) -> None:
         assert Image.open(io.BytesIO(data)).size == (64, 64) and fields["width"] == 64 and fields["made_by"] == options.model
 
 
+def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
+    from edgefusion.export import bundle, sources
+
+    bundle.save_pipeline(sources.random_pipeline("tiny", 0), tmp_path / "pipeline")
+    write_dataset(tmp_path / "prompts", [sample("p", picture(0))])
+    options = DiffusionConfig(str(tmp_path / "pipeline"), dtype="float32", device="cuda:77")
+    config = SynthesizeImagesConfig([tmp_path / "prompts"], tmp_path / "out", "diffusion", 64, diffusion=options)
+    with pytest.raises(UserError, match=r"diffusion.device cuda:77: cannot be used: .*; name another"):
+        run_stage(SynthesizeImages(config))
+    with pytest.raises(ValueError, match="steps: at least 1"):
+        DiffusionConfig("x", steps=0)
+
+
 def test_an_object_detector_gives_boxes_inside_the_picture(tmp_path: Path) -> None:
     torch.manual_seed(0)
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "image_size": [32, 32]}

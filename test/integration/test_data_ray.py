@@ -152,6 +152,14 @@ def test_a_full_disk_on_a_worker_ends_the_stage_with_a_sentence(cluster: Any, da
     assert run_stage(stage, RayExecutor(address=cluster.address)).counts.written == _SHARDS * _PER_SHARD
 
 
+def test_a_finished_stage_does_not_start_ray(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RayExecutor, "_connect", lambda self: pytest.fail("there is nothing to do"))
+    stage = Crop(CropConfig([dataset], tmp_path / "out", size=16))
+    assert run_stage(stage, LocalExecutor()) == run_stage(stage, RayExecutor(2))
+    empty = Crop(CropConfig([write_dataset(tmp_path / "empty", [])], tmp_path / "nothing", size=16))
+    assert run_stage(empty, RayExecutor(2)).counts == Counts()
+
+
 def test_one_worker_on_this_machine_needs_no_ray() -> None:
     assert isinstance(choose(1, None), LocalExecutor)
     assert choose(2, None) == RayExecutor(2) and choose(1, "auto") == RayExecutor(1, "auto")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +22,7 @@ from data_samples import contents, picture, sample, write_dataset, write_folder
 
 from edgefusion import configuration
 from edgefusion.data import shards
+from edgefusion.data.apply_decisions import ApplyDecisions, ApplyDecisionsConfig
 from edgefusion.data.deduplicate import Deduplicate, DeduplicateConfig
 from edgefusion.data.filter_small import FilterSmall, FilterSmallConfig
 from edgefusion.data.ingest import Ingest, IngestConfig
@@ -37,33 +43,60 @@ def ingest(source: Path, output: Path, **keys: object) -> Ingest:
     return Ingest(IngestConfig(output, folder=FolderSource(source), shard_size=4, **keys))
 
 
-def test_a_full_disk_stops_the_stage_and_the_next_start_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = write_folder(tmp_path / "in", 12)
-    run_stage(ingest(source, tmp_path / "whole"))
-    fsync = os.fsync
-    written = 0
+@contextlib.contextmanager
+def full_disk(monkeypatch: pytest.MonkeyPatch, number: int) -> Iterator[None]:
+    """The write of this number, from 1, finds the disk full."""
+    fsync, writes = os.fsync, itertools.count(1)
 
     def full(descriptor: int) -> None:
-        nonlocal written
-        written += 1
-        # The stage's mark, then a tar and a record for each shard: the second shard's tar fails.
-        if written == 4:
+        if next(writes) == number:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         fsync(descriptor)
 
-    output = tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(UserError, match=r"stopped after 1 of 3 shards: .*no space left.*run the same command again"):
-            run_stage(ingest(source, output))
-    assert sorted(path.name for path in output.glob("*")) == [".stage", "shard-00000.tar"]
+        yield
+
+
+# The stage's mark, then a tar and a record for each shard, then the summary.
+@pytest.mark.parametrize("number", range(1, 9))
+def test_a_full_disk_stops_the_stage_and_the_next_start_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    source = write_folder(tmp_path / "in", 12)
+    run_stage(ingest(source, tmp_path / "whole"))
+    output = tmp_path / "out"
+    where = f"stopped after {number // 2 - 1} of 3 shards" if 1 < number < 8 else "stopped"
+    with full_disk(monkeypatch, number), pytest.raises(UserError, match=f"{where}: .*no space left.*run the same command again"):
+        run_stage(ingest(source, output))
+    written = [f"shard-{index:05d}.tar" for index in range((number - 1) // 2)]
+    assert sorted(path.name for path in output.glob("*")) == [".stage", *written]
     assert not list(output.rglob("*.partial"))
     with pytest.raises(UserError, match="has not finished"):
         shards.shard_paths(output)
-    before = (output / "shard-00000.tar").stat().st_mtime_ns
+    done = [output / name for name in written if (output / f".stage/{name[6:11]}.json").is_file()]
+    before = [path.stat().st_mtime_ns for path in done]
     assert run_stage(ingest(source, output)).counts.written == 12
-    assert (output / "shard-00000.tar").stat().st_mtime_ns == before
+    assert [path.stat().st_mtime_ns for path in done] == before
     assert contents(output) == contents(tmp_path / "whole")
+
+
+def test_a_full_disk_before_the_first_shard_is_reported_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dataset(tmp_path / "in", [sample("s", picture(0))])
+    (tmp_path / "decisions.jsonl").write_text('{"key": "s", "decision": "keep"}\n')
+    stage = ApplyDecisions(ApplyDecisionsConfig([tmp_path / "in"], tmp_path / "out", tmp_path / "decisions.jsonl"))
+    with full_disk(monkeypatch, 2), pytest.raises(UserError, match=r"apply-decisions stopped: .*/out: no space left"):
+        run_stage(stage)
+    assert run_stage(stage).counts.written == 1
+
+
+def test_what_killed_tasks_have_left_is_removed(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "in", 1)
+    run_stage(ingest(source, tmp_path / "out"))
+    for name in (".shard-00000.tar.0123456789ab.partial", ".stage/.00000.json.0123456789ab.partial"):
+        (tmp_path / "out" / name).write_bytes(b"cut short")
+    run_stage(ingest(source, tmp_path / "out"))
+    assert not list((tmp_path / "out").rglob("*.partial"))
 
 
 def test_a_file_size_limit_in_mid_shard_is_reported_by_the_command(tmp_path: Path) -> None:
@@ -120,6 +153,50 @@ def test_a_finished_stage_does_nothing_and_another_configuration_is_refused(tmp_
         run_stage(ingest(source, source))
 
 
+@pytest.mark.parametrize("name", ["0000.png", "0000.txt"])
+def test_a_changed_file_of_the_source_is_refused(tmp_path: Path, name: str) -> None:
+    source = write_folder(tmp_path / "in", 2)
+    run_stage(ingest(source, tmp_path / "out"))
+    (source / name).write_bytes((source / name).read_bytes() + b" ")
+    with pytest.raises(UserError, match="another state of its input"):
+        run_stage(ingest(source, tmp_path / "out"))
+
+
+def test_an_input_made_again_of_other_pictures_is_refused(tmp_path: Path) -> None:
+    source, made = write_folder(tmp_path / "in", 2), tmp_path / "made"
+    run_stage(ingest(source, made))
+    stage = FilterSmall(FilterSmallConfig([made], tmp_path / "out", min_side=1))
+    first = run_stage(stage)
+    shutil.rmtree(made)
+    run_stage(ingest(source, made))
+    assert run_stage(stage) == first, "equal pictures are the same input"
+    shutil.rmtree(made)
+    (source / "0000.png").write_bytes((source / "0001.png").read_bytes())
+    run_stage(ingest(source, made))
+    with pytest.raises(UserError, match="another state of its input"):
+        run_stage(stage)
+
+
+def test_records_without_a_digest_stay_valid(tmp_path: Path) -> None:
+    source, made = write_folder(tmp_path / "in", 2), tmp_path / "made"
+    run_stage(ingest(source, made))
+    record, summary = (json.loads((made / name).read_text()) for name in (".stage/00000.json", "summary.json"))
+    assert len(record.pop("sha256")) == len(summary.pop("contents")) == 64
+    shards.write_json(made / ".stage/00000.json", record)
+    shards.write_json(made / "summary.json", summary)
+    stage = FilterSmall(FilterSmallConfig([made], tmp_path / "out", min_side=1))
+    first = run_stage(stage)
+    assert run_stage(ingest(source, made)).contents is None
+    assert run_stage(stage) == first
+
+
+def test_an_input_listed_twice_is_refused(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "in", [sample("s", picture(0))])
+    with pytest.raises(UserError, match=r"input: .* is listed twice"):
+        run_stage(Select(SelectConfig([tmp_path / "in", tmp_path / "out/../in"], tmp_path / "out")))
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unfinished_input_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in/.stage").mkdir(parents=True)
     with pytest.raises(UserError, match="has not finished: run that to its end"):
@@ -134,6 +211,32 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(UserError, match=r"shard-00000.tar: not a whole shard .*make the dataset again"):
         run_stage(FilterSmall(FilterSmallConfig([tmp_path / "in"], tmp_path / "out")))
+
+
+def headers(path: Path) -> list[int]:
+    with tarfile.open(path) as archive:
+        return [member.offset for member in archive]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data, header: data[:header],
+        lambda data, header: data[:header] + b"junk" * 128 + data[header + 512 :],
+        lambda data, header: data[:header] + bytes(512) + data[header + 512 :],
+    ],
+    ids=["cut", "overwritten", "zeroed"],
+)
+@pytest.mark.parametrize("read", [lambda path: list(shards.read_shard(path)), shards.keys, shards.index_shard])
+def test_a_shard_that_ends_between_two_samples_without_an_end_mark_is_damaged(
+    tmp_path: Path, damage: Callable[[bytes, int], bytes], read: Callable[[Path], object]
+) -> None:
+    path = shards.shard_path(tmp_path, 0)
+    shards.write_shard(path, [sample(f"s{index}", picture(index)) for index in range(3)])
+    read(path)
+    path.write_bytes(damage(path.read_bytes(), headers(path)[2]))
+    with pytest.raises(UserError, match=r"not a whole shard \(no end mark: cut short or damaged\)"):
+        read(path)
 
 
 def test_inputs_that_share_keys_are_refused(tmp_path: Path) -> None:

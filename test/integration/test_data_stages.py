@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,16 @@ def test_decisions_are_applied_and_the_last_one_counts(tmp_path: Path) -> None:
         summary = run_stage(ApplyDecisions(config))
         assert set(contents(tmp_path / undecided)) == kept
         assert summary.counts.dropped["dropped by hand"] == 1 and summary.counts.balanced()
+    with decisions.open("a") as stream:
+        stream.write('sion": "keep"}\n')
+    with pytest.raises(UserError, match="another state of its input"):
+        run_stage(ApplyDecisions(config))
+    shutil.rmtree(config.output)
+    assert run_stage(ApplyDecisions(config)).counts.written == 4
+    decisions.write_text('{"key": "s4", "decision": "drop"}\n')
+    shutil.rmtree(config.output)
+    run_stage(ApplyDecisions(config))
+    assert set(contents(config.output)) == {"s0", "s1", "s2", "s3"}
     decisions.write_text('{"key": "s0", "decision": "maybe"}\n')
     with pytest.raises(UserError, match="line 1: expected a key and a decision"):
         run_stage(ApplyDecisions(ApplyDecisionsConfig([tmp_path / "in"], tmp_path / "bad", decisions)))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
+import hashlib
 import json
 from pathlib import Path
 from typing import Literal
 
 from edgefusion.data import shards
-from edgefusion.data.executor import Executor
+from edgefusion.data.executor import Executor, Unit
 from edgefusion.data.sample import Sample
 from edgefusion.data.stage import Progress, SampleStage
 from edgefusion.data.summary import Counts
@@ -30,10 +30,15 @@ class ApplyDecisionsConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ApplyDecisions(SampleStage):
-    """The stage; see ApplyDecisionsConfig. The decisions are those of the moment when it first starts."""
+    """The stage; see ApplyDecisionsConfig. The decisions are part of its input: when they have changed it does not go on."""
 
     config: ApplyDecisionsConfig
     name = "apply-decisions"
+
+    def units(self) -> list[Unit]:
+        decisions = json.dumps(read_decisions(self.config.decisions), sort_keys=True)
+        digest = hashlib.sha256(decisions.encode()).hexdigest()[:16]
+        return [{**unit, "decisions": digest} for unit in super().units()]
 
     def prepare(self, executor: Executor, progress: Progress | None) -> None:
         super().prepare(executor, progress)
@@ -41,7 +46,7 @@ class ApplyDecisions(SampleStage):
             shards.write_json(self._taken(), read_decisions(self.config.decisions))
 
     def apply(self, sample: Sample, counts: Counts) -> Sample | None:
-        decision = _taken(self._taken()).get(sample.key)
+        decision = shards.read_json(self._taken()).get(sample.key)
         if decision is None and self.config.undecided == "drop":
             counts.drop(sample.key, "undecided")
             return None
@@ -54,17 +59,12 @@ class ApplyDecisions(SampleStage):
         return self.config.output / ".stage" / "decisions.json"
 
 
-@functools.lru_cache(maxsize=1)
-def _taken(path: Path) -> dict[str, str]:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def read_decisions(path: Path) -> dict[str, str]:
     """The last decision of each key. A last line that was cut short (the page was killed while it wrote) is left out."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise UserError(f"decisions: {path}: cannot be read ({error.strerror or error})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"decisions: {path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     decisions: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -89,7 +89,7 @@ class CaptionGrammar:
         return not frequent and 0 < len(words) <= 8 and known >= _ENGLISH * len(words)
 
     def _from_words(self, fields: Mapping[str, Any], caption: str) -> str:
-        folders = [part.replace("_", " ") for part in PurePosixPath(fields.get("category", "")).parts]
+        folders = [part.replace("_", " ").strip() for part in PurePosixPath(fields.get("category", "")).parts]
         file = [word for word in fields.get("file_words", []) if word not in NOISE]
         keywords = [word for word in self._keywords(fields, "") if word not in _GENERIC and word not in folders[:1]]
         named = [word for word in file if word in keywords]
@@ -103,7 +103,7 @@ class CaptionGrammar:
         known = [word for word in file if self.vocabulary.knows(word) and len(word) > 3]
         if known:
             return " ".join(dict.fromkeys(known[:3]))
-        return _singular(folders[-1]) if folders else " ".join(caption.lower().split())
+        return (_singular(folders[-1]) if folders else "") or " ".join(caption.lower().split())
 
     def _keywords(self, fields: Mapping[str, Any], subject: str) -> list[str]:
         """The English keywords in lower case, without noise and without the subject itself."""
@@ -135,8 +135,8 @@ def _singular(word: str) -> str:
 def with_article(phrase: str) -> str:
     """`phrase` with "a" or "an", unless it names several things or a substance, or has a number or an article."""
     words = phrase.split()
-    head = words[: words.index("with")] if "with" in words[1:] else words
-    head = head[: head.index("of")] if "of" in head[1:] else head
+    head = words[: words.index("with", 1)] if "with" in words[1:] else words
+    head = head[: head.index("of", 1)] if "of" in head[1:] else head
     plural = head[-1].endswith("s") and not head[-1].endswith(("ss", "us", "bus", "gas"))
     if plural or head[-1] in _MASS or words[0] in ("a", "an", "the", "two", "three", "four"):
         return phrase

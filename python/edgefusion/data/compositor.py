@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -22,7 +22,7 @@ _SIZES = {"": 1.0, "small": 0.6, "big": 1.25}
 class Library:
     """Subjects with transparency by their caption, from datasets that were ingested with keep_alpha."""
 
-    def __init__(self, datasets: tuple[Path, ...]) -> None:
+    def __init__(self, datasets: Sequence[Path]) -> None:
         self._pictures: dict[str, list[bytes]] = {}
         for dataset in datasets:
             for sample in shards.read_dataset(dataset):
@@ -30,10 +30,9 @@ class Library:
                     self._pictures.setdefault(sample.caption, []).append(sample.picture)
 
     @staticmethod
-    @functools.lru_cache(maxsize=1)
-    def load(datasets: tuple[Path, ...]) -> Library:
-        """The library, read once a process."""
-        return Library(datasets)
+    def load(datasets: Sequence[Path]) -> Library:
+        """The library, read once a process while the datasets stay as they are."""
+        return _load(tuple((dataset, shards.summary_path(dataset).stat().st_mtime_ns) for dataset in datasets))
 
     def __contains__(self, name: str) -> bool:
         return name in self._pictures
@@ -41,6 +40,11 @@ class Library:
     def cutout(self, name: str, generator: random.Random) -> Image.Image:
         """A picture of the subject in RGBA; KeyError if there is none."""
         return decode(generator.choice(self._pictures[name])).convert("RGBA")
+
+
+@functools.lru_cache(maxsize=1)
+def _load(datasets: tuple[tuple[Path, int], ...]) -> Library:
+    return Library([dataset for dataset, _ in datasets])
 
 
 class CannotComposeError(ValueError):

@@ -149,7 +149,8 @@ def add_command(stages: argparse._SubParsersAction) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    log = arguments.decisions or arguments.dataset.resolve().with_suffix(".decisions.jsonl")
+    dataset = arguments.dataset.resolve()
+    log = arguments.decisions or dataset.with_name(f"{dataset.name}.decisions.jsonl")
     page = Curation(arguments.dataset, log)
     serve(page, arguments.port, not arguments.no_browser)
     counts = page.counts()

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import functools
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,7 +73,7 @@ class Deduplicate(SampleStage):
         shards.write_json(target, index.repeats())
 
     def apply(self, sample: Sample, counts: Counts) -> Sample | None:
-        original = _read_json(self._work() / "repeats.json").get(sample.key)
+        original = shards.read_json(self._work() / "repeats.json").get(sample.key)
         if original is None:
             return sample
         reason = "corrupt picture" if original == "" else "repeated picture"
@@ -84,11 +82,6 @@ class Deduplicate(SampleStage):
 
     def _work(self) -> Path:
         return self.config.output / ".stage" / "deduplicate"
-
-
-@functools.lru_cache(maxsize=1)
-def _read_json(path: Path) -> dict[str, str]:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +142,7 @@ class _Embeddings(_WorkStage):
     name = "deduplicate (features)"
 
     def samples(self, unit: Unit, counts: Counts) -> Iterator[Sample]:
-        candidates = _read_set(Path(self.config.candidates))
+        candidates = frozenset(shards.read_json(Path(self.config.candidates)))
         chosen = []
         for sample in shards.read_shard(Path(unit["shard"])):
             counts.read += 1
@@ -159,11 +152,6 @@ class _Embeddings(_WorkStage):
                 counts.drop(sample.key, "no candidate")
         for start in range(0, len(chosen), 64):
             yield from _with_features(chosen[start : start + 64], self.config.features)
-
-
-@functools.lru_cache(maxsize=1)
-def _read_set(path: Path) -> frozenset[str]:
-    return frozenset(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _with_features(samples: list[Sample], extractor: str) -> Iterator[Sample]:

@@ -19,7 +19,7 @@ Unit = dict[str, Any]
 Record = dict[str, Any]
 Task = Callable[[Unit], Record]
 
-# Stages pass file names and counts; pictures stay in files.
+# Units and records are small (file names, metadata, counts); pictures stay in files.
 _OBJECT_STORE_BYTES = 128 * 1024 * 1024
 
 
@@ -66,6 +66,9 @@ class RayExecutor:
         ray.init(address=self.address, **options)
 
     def map(self, task: Task, units: Sequence[Unit]) -> Iterator[Record]:
+        # Ray takes no empty list, and need not be started for one.
+        if not units:
+            return
         self._connect()
         import ray
         import ray.data

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from edgefusion.data.executor import Executor, Unit
-from edgefusion.data.sample import Sample, encode, on_white
+from edgefusion.data.sample import Sample, encodable, encode, in_8_bits, on_white
 from edgefusion.data.sources.base import Pair, Source
 from edgefusion.data.sources.emoji import EmojiSource
 from edgefusion.data.sources.folder import FolderSource
@@ -18,6 +21,17 @@ from edgefusion.data.sources.openclipart import OpenclipartSource
 from edgefusion.data.sources.tar import WebdatasetSource
 from edgefusion.data.stage import Progress
 from edgefusion.data.summary import Counts
+
+# What turns a picture upright, by the orientation that its EXIF data give.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +107,7 @@ class Ingest:
             counts.drop(pair.key, "corrupt picture", "no pixels")
             return None
         image = self._placed(pair.image)
+        fields = _encodable(fields, counts)
         fields |= {"width": image.width, "height": image.height}
         if image is pair.image and pair.encoded and image.mode == "RGB" and image.format in ("JPEG", "PNG"):
             return Sample(pair.key, fields, pair.encoded, "jpg" if image.format == "JPEG" else "png")
@@ -100,11 +115,31 @@ class Ingest:
         return Sample(pair.key, fields, encode(image, extension), extension)
 
     def _placed(self, image: Image.Image) -> Image.Image:
+        image = in_8_bits(upright(image))
         if self.config.size is None:
             image = shrink(image, self.config.max_side)
         else:
             image = fit(image.convert("RGBA"), self.config.size, self.config.margin)
         return image.convert("RGBA") if self.config.keep_alpha else on_white(image)
+
+
+def _encodable(fields: dict[str, Any], counts: Counts) -> dict[str, Any]:
+    """The fields with U+FFFD for what UTF-8 cannot hold, which is noted."""
+    text = json.dumps(fields, ensure_ascii=False)
+    if encodable(text) == text:
+        return fields
+    counts.note("text that is not Unicode")
+    return json.loads(encodable(text))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The picture itself, or turned as its EXIF data say that it is to be looked at."""
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except (SyntaxError, ValueError, struct.error):
+        # Damaged EXIF data say nothing.
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def cut_at_word(text: str, limit: int) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import json
 import random
 from collections import Counter
 from pathlib import Path
@@ -96,9 +94,8 @@ def _filled(prompt: str, sample: Sample) -> str:
     return prompt.replace("{caption}", sample.caption).replace("{keywords}", ", ".join(sample.fields["keywords"]))
 
 
-@functools.lru_cache(maxsize=1)
 def _grammar(config: GrammarConfig, frequencies: Path) -> caption_grammar.CaptionGrammar:
-    counted = json.loads(frequencies.read_text(encoding="utf-8"))
+    counted = shards.read_json(frequencies)
     return caption_grammar.CaptionGrammar(
         vocabulary.load(config.cldr),
         caption_grammar.Frequencies(counted["captions"], counted["keywords"]),

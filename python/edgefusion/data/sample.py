@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 import struct
 import zlib
 from typing import Any
@@ -13,6 +14,7 @@ from PIL import Image
 # Pictures are decoded up to this size (a scan of A0); PIL's own limit would only warn.
 MAX_PIXELS = 200_000_000
 Image.MAX_IMAGE_PIXELS = None
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class BadPictureError(ValueError):
@@ -63,14 +65,22 @@ def on_white(image: Image.Image) -> Image.Image:
     """The picture in RGB, with what is transparent placed on white."""
     if image.mode == "RGB":
         return image
+    image = in_8_bits(image)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, rgba).convert("RGB")
-    if image.mode.startswith("I;16"):
-        # PIL converts 16-bit grey by clipping at 255.
-        image = image.point(lambda value: value / 256.0).convert("L")
     return image.convert("RGB")
+
+
+def in_8_bits(image: Image.Image) -> Image.Image:
+    """The picture itself, or 16-bit grey scaled to 8 bits, which PIL would clip at 255."""
+    if not image.mode.startswith("I;16"):
+        return image
+    grey = image.point(lambda value: value / 256.0).convert("L")
+    # The one transparent value is among 65,536.
+    grey.info.pop("transparency", None)
+    return grey
 
 
 def encode(image: Image.Image, extension: str) -> bytes:
@@ -81,3 +91,8 @@ def encode(image: Image.Image, extension: str) -> bytes:
     else:
         image.save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()
+
+
+def encodable(text: str) -> str:
+    """`text` with U+FFFD for what UTF-8 cannot hold, such as bytes of a file name in another encoding."""
+    return _SURROGATES.sub("\ufffd", text)

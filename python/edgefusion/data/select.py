@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from edgefusion.data import patterns
 from edgefusion.data.sample import Sample
 from edgefusion.data.stage import SampleStage
 from edgefusion.data.summary import Counts
@@ -31,10 +32,7 @@ class SelectConfig:
         if not 0 < self.held_out < 1:
             raise ValueError("held_out: a part, above 0 and below 1")
         for field, pattern in self.exclude.items():
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"exclude.{field}: is no regular expression ({error})") from None
+            patterns.check(f"exclude.{field}", pattern)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import gzip
+import hashlib
 import io
 import json
+import lzma
 import os
 import tarfile
 import uuid
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -17,17 +22,26 @@ from edgefusion.errors import UserError
 
 PICTURES = {"png": "png", "jpg": "jpg", "jpeg": "jpg", "webp": "webp"}
 SUMMARY = "summary.json"
+#: What reading a damaged tar file raises, compressed or not.
+DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
 def shard_path(dataset: Path, index: int) -> Path:
     return dataset / f"shard-{index:05d}.tar"
 
 
-def shard_paths(dataset: Path) -> list[Path]:
-    """The shards of a dataset that is complete, in order; a UserError if the folder is none."""
-    if not (dataset / SUMMARY).is_file():
+def summary_path(dataset: Path) -> Path:
+    """The record of a dataset that is complete; a UserError if the folder is none."""
+    path = dataset / SUMMARY
+    if not path.is_file():
         reason = "its stage has not finished: run that to its end" if (dataset / ".stage").is_dir() else "it has no summary.json"
         raise UserError(f"{dataset}: not a complete dataset ({reason if dataset.is_dir() else 'no such folder'})")
+    return path
+
+
+def shard_paths(dataset: Path) -> list[Path]:
+    """The shards of a dataset that is complete, in order; a UserError if the folder is none."""
+    summary_path(dataset)
     return sorted(dataset.glob("shard-*.tar"))
 
 
@@ -44,7 +58,7 @@ def read_shard(path: Path) -> Iterator[Sample]:
             extension = next((name for name in members if name in PICTURES), None)
             fields = json.loads(members["json"])
             yield Sample(key, fields, members[extension] if extension else None, PICTURES.get(extension or "", "png"))
-    except (tarfile.TarError, EOFError, KeyError, ValueError) as error:
+    except (*DAMAGE, KeyError, ValueError) as error:
         raise _damaged(path, error) from None
 
 
@@ -52,8 +66,8 @@ def keys(path: Path) -> list[str]:
     """The keys of a shard's samples, in order; a UserError if the file is damaged."""
     try:
         with tarfile.open(path, "r:") as archive:
-            return list(dict.fromkeys(member.name.partition(".")[0] for member in archive))
-    except (tarfile.TarError, EOFError) as error:
+            return list(dict.fromkeys(member.name.partition(".")[0] for member in _members(archive)))
+    except DAMAGE as error:
         raise _damaged(path, error) from None
 
 
@@ -85,13 +99,13 @@ def index_shard(path: Path) -> list[StoredSample]:
     fields: dict[str, dict[str, Any]] = {}
     try:
         with tarfile.open(path, "r:") as archive:
-            for member in archive:
+            for member in _members(archive):
                 key, _, extension = member.name.partition(".")
                 if extension in PICTURES:
                     pictures[key] = member, PICTURES[extension]
                 elif extension == "json" and (stream := archive.extractfile(member)):
                     fields[key] = json.load(stream)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except (*DAMAGE, ValueError) as error:
         raise _damaged(path, error) from None
     return [
         StoredSample(key, fields[key], extension, path, member.offset_data, member.size)
@@ -103,11 +117,11 @@ def index_shard(path: Path) -> list[StoredSample]:
 def grouped_members(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     """A tar file's neighbouring members with the same key, as (key, {extension: bytes}); keys end at the name's first point.
 
-    tarfile.TarError or EOFError when the file is damaged, after the samples before the damage.
+    One of DAMAGE when the file is damaged, after the samples before the damage.
     """
     current, members = "", {}
     with tarfile.open(path, "r:*") as archive:
-        for member in archive:
+        for member in _members(archive):
             if not member.isfile():
                 continue
             folder, slash, name = member.name.rpartition("/")
@@ -121,6 +135,24 @@ def grouped_members(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
             members[extension.lower()] = stream.read() if stream else b""
     if members:
         yield current, members
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar file; tarfile.ReadError behind the last one if the format's end mark, blocks of zeros, is not there.
+
+    tarfile takes the end of the file, and whatever is no header, for the end of the archive.
+    """
+    yield from archive
+    archive.fileobj.seek(archive.offset)
+    mark = archive.fileobj.read(2 * tarfile.BLOCKSIZE)
+    if len(mark) < tarfile.BLOCKSIZE or mark.strip(tarfile.NUL):
+        raise tarfile.ReadError("no end mark: cut short or damaged")
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> int:
@@ -168,6 +200,22 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object], keep: Callable
         partial.unlink(missing_ok=True)
 
 
+def remove_partials(folder: Path) -> None:
+    """Removes what processes that were killed have begun to write into `folder`."""
+    for partial in folder.glob(".*.partial"):
+        partial.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: object) -> None:
     """Writes `value` as JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    """What write_json has written, parsed again only when the file has changed."""
+    return _read_json(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2)
+def _read_json(path: Path, changed: int) -> Any:  # noqa: ANN401 - any JSON value
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import hashlib
@@ -77,13 +78,21 @@ class SampleStage:
 
 
 def input_units(datasets: Sequence[Path]) -> list[Unit]:
-    """One unit a shard of the input datasets, with the digest of how each dataset was made."""
-    units = []
+    """One unit a shard of the input datasets, with the digest of how each dataset was made and of what it holds."""
+    units, seen = [], set()
     for dataset in datasets:
+        if dataset.resolve() in seen:
+            raise UserError(f"input: {dataset} is listed twice; leave it out once")
+        seen.add(dataset.resolve())
         paths = shards.shard_paths(dataset)
-        made = hashlib.sha256((dataset / shards.SUMMARY).read_bytes()).hexdigest()[:16]
+        made = state(dataset)
         units += [{"shard": str(path), "made": made} for path in paths]
     return units
+
+
+def state(dataset: Path) -> str:
+    """A digest of the summary of a complete dataset: of how it was made and of what it holds."""
+    return shards.digest(shards.summary_path(dataset))[:16]
 
 
 @dataclasses.dataclass
@@ -100,7 +109,8 @@ class ShardTask:
             counts.written = shards.write_shard(path, self.stage.samples(unit["unit"], counts))
             if not counts.balanced():
                 raise AssertionError(f"{self.stage.name}, shard {index}: counts do not add up: {counts}")
-            record = {"index": index, **counts.as_dict(), "dropped_keys": counts.dropped_keys}
+            digest = shards.digest(path) if counts.written else None
+            record = {"index": index, **counts.as_dict(), "sha256": digest, "dropped_keys": counts.dropped_keys}
             shards.write_json(record_path(self.output, index), record)
         except UserError as error:
             return {"index": index, "failure": str(error)}
@@ -117,6 +127,15 @@ def _failure(error: OSError, path: Path) -> str:
     return f"{error.filename or path}: {error.strerror or error}"
 
 
+@contextlib.contextmanager
+def _ended_by_errors(stage: Stage) -> Iterator[None]:
+    """Ends the stage with a sentence when what it writes beside its shards meets an error of the file system."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{stage.name} stopped: {_failure(error, Path(stage.config.output))}") from None
+
+
 def record_path(output: Path, index: int) -> Path:
     return output / ".stage" / f"{index:05d}.json"
 
@@ -128,8 +147,9 @@ def run_stage(stage: Stage, executor: Executor | None = None, progress: Progress
     """
     output, units = Path(stage.config.output), stage.units()
     executor = executor or LocalExecutor()
-    _claim(stage, output, units)
-    stage.prepare(executor, progress)
+    with _ended_by_errors(stage):
+        _claim(stage, output, units)
+        stage.prepare(executor, progress)
     records = {index: record for index in range(len(units)) if (record := _read_record(record_path(output, index)))}
     left = [{"index": index, "unit": unit} for index, unit in enumerate(units) if index not in records]
     failures: list[str] = []
@@ -142,13 +162,21 @@ def run_stage(stage: Stage, executor: Executor | None = None, progress: Progress
             progress(_progress_line(stage.name, records, len(units)))
     if failures:
         raise UserError(f"{stage.name} stopped after {len(records)} of {len(units)} shards: {failures[0]}")
-    counts = Counts()
-    for record in records.values():
-        counts.add(Counts.from_dict(record))
-    written = sum(record["written"] > 0 for record in records.values())
-    summary = Summary(stage.name, configuration.as_dict(stage.config), written, counts)
-    shards.write_json(output / shards.SUMMARY, summary.as_dict())
+    summary = _summary(stage, [records[index] for index in range(len(units))])
+    with _ended_by_errors(stage):
+        shards.write_json(output / shards.SUMMARY, summary.as_dict())
     return summary
+
+
+def _summary(stage: Stage, records: list[Record]) -> Summary:
+    counts = Counts()
+    for record in records:
+        counts.add(Counts.from_dict(record))
+    written = sum(record["written"] > 0 for record in records)
+    # Without one where a record has none: what was made of such a dataset holds the digest of a summary without it.
+    known = all("sha256" in record for record in records)
+    contents = hashlib.sha256(json.dumps([record["sha256"] for record in records]).encode()).hexdigest() if known else None
+    return Summary(stage.name, configuration.as_dict(stage.config), written, counts, contents)
 
 
 def _progress_line(name: str, records: dict[int, Record], total: int) -> str:
@@ -165,7 +193,7 @@ def _read_record(path: Path) -> Record | None:
 
 
 def _claim(stage: Stage, output: Path, units: list[Unit]) -> None:
-    """Marks `output` as this stage's with this configuration and input, or refuses."""
+    """Marks `output` as this stage's with this configuration and input, or refuses; removes what killed tasks left in it."""
     digest = hashlib.sha256(json.dumps(units, sort_keys=True).encode()).hexdigest()
     identity = {"stage": stage.name, "config": configuration.as_dict(stage.config), "input": digest}
     path = output / ".stage" / "stage.json"
@@ -178,10 +206,12 @@ def _claim(stage: Stage, output: Path, units: list[Unit]) -> None:
         ):
             if found.get(part) != identity[part]:
                 raise UserError(f"{output}: was begun with {what}; remove the folder or name another output")
-    elif output.is_dir() and any(output.iterdir()):
+    elif output.is_dir() and any(found.name != ".stage" for found in output.iterdir()):
         raise UserError(f"{output}: is not empty and no stage of `edgefusion data` has begun it; name another output")
     else:
         shards.write_json(path, identity)
+    for folder in (output, path.parent):
+        shards.remove_partials(folder)
 
 
 def terminal_progress(seconds: float = 10.0) -> Progress:

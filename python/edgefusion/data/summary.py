@@ -6,6 +6,8 @@ import dataclasses
 from collections import Counter
 from typing import Any
 
+from edgefusion.data.sample import encodable
+
 
 @dataclasses.dataclass
 class Counts:
@@ -20,7 +22,7 @@ class Counts:
     def drop(self, key: str, reason: str, detail: str = "") -> None:
         """Counts a sample that was read as dropped for `reason`; `detail` is kept with its key."""
         self.dropped[reason] += 1
-        self.dropped_keys[key] = f"{reason}: {detail}" if detail else reason
+        self.dropped_keys[encodable(key)] = encodable(f"{reason}: {detail}" if detail else reason)
 
     def note(self, what: str) -> None:
         """Counts a change to a sample that is kept."""
@@ -50,19 +52,21 @@ class Counts:
 
 @dataclasses.dataclass
 class Summary:
-    """The record summary.json of how a dataset came about."""
+    """The record summary.json of how a dataset came about. `contents`: a digest of its shards; older records have none."""
 
     stage: str
     config: dict[str, Any]
     shards: int
     counts: Counts
+    contents: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {"stage": self.stage, "config": self.config, "shards": self.shards, **self.counts.as_dict()}
+        contents = {"contents": self.contents} if self.contents else {}
+        return {"stage": self.stage, "config": self.config, "shards": self.shards, **contents, **self.counts.as_dict()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Summary:
-        return cls(values["stage"], values["config"], values["shards"], Counts.from_dict(values))
+        return cls(values["stage"], values["config"], values["shards"], Counts.from_dict(values), values.get("contents"))
 
     def sentence(self) -> str:
         """The counts for a person, in a line."""

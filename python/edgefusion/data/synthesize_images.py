@@ -12,9 +12,10 @@ from typing import Any, Literal
 from PIL import Image
 
 from edgefusion.data import compositor
+from edgefusion.data.executor import Unit
 from edgefusion.data.sample import Sample
 from edgefusion.data.scenes import Scene
-from edgefusion.data.stage import SampleStage
+from edgefusion.data.stage import SampleStage, state
 from edgefusion.data.summary import Counts
 from edgefusion.errors import UserError
 
@@ -28,6 +29,10 @@ class DiffusionConfig:
     guidance: float = 7.0
     dtype: Literal["float32", "float16", "bfloat16"] = "float16"
     device: str = "cuda"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError("steps: at least 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +63,10 @@ class SynthesizeImages(SampleStage):
     config: SynthesizeImagesConfig
     name = "synthesize-images"
 
+    def units(self) -> list[Unit]:
+        subjects = [state(dataset) for dataset in self.config.subjects]
+        return [{**unit, "subjects": subjects} for unit in super().units()]
+
     def apply(self, sample: Sample, counts: Counts) -> Sample | None:
         image = self._composed(sample, counts) if self.config.diffusion is None else self._diffused(sample, counts)
         if image is None:
@@ -71,7 +80,7 @@ class SynthesizeImages(SampleStage):
         except (KeyError, TypeError, ValueError):
             counts.drop(sample.key, "no scene to compose (the prompt is not of the grammar)", sample.caption)
             return None
-        library = compositor.Library.load(tuple(self.config.subjects))
+        library = compositor.Library.load(self.config.subjects)
         try:
             return compositor.compose(scene, library, self.config.size, random.Random(f"{self.config.seed}/{sample.key}"))
         except compositor.CannotComposeError as error:
@@ -108,4 +117,8 @@ def _pipeline(options: DiffusionConfig) -> Any:  # noqa: ANN401 - a diffusers pi
     except (OSError, ValueError) as error:
         raise UserError(f"diffusion.model {options.model}: cannot be loaded: {str(error).strip().splitlines()[0]}") from None
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(options.device)
+    try:
+        return pipeline.to(options.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"diffusion.device {options.device}: cannot be used: {reason}; name another, such as cpu") from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,7 @@ from edgefusion.errors import UserError
 @dataclasses.dataclass(frozen=True)
 class SynthesizePromptsConfig:
     """`subjects`: datasets whose captions name what the prompts are about. `count`: prompts asked for. A prompt that came up
-    before in its shard is dropped."""
+    before in its shard is dropped. `name`: what their keys begin with."""
 
     output: Path
     subjects: list[Path]
@@ -37,6 +38,9 @@ class SynthesizePromptsConfig:
     def __post_init__(self) -> None:
         if self.count < 1 or self.shard_size < 1:
             raise ValueError("count and shard_size: at least 1")
+        # In a tar, a key ends at the first point, and a slash would make folders.
+        if not re.fullmatch(r"[\w-]+", self.name):
+            raise ValueError(f"name: begins the keys; expected letters, digits, hyphens and underscores, found {self.name}")
         if (self.backend == "language-model") != (self.model is not None):
             raise ValueError("model: goes with the backend language-model, and is needed there")
 

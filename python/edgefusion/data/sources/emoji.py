@@ -18,8 +18,9 @@ from pathlib import Path
 from fontTools.ttLib import TTFont
 from PIL import Image
 
+from edgefusion.data import patterns
 from edgefusion.data.executor import Unit
-from edgefusion.data.sources.base import Pair, chunks
+from edgefusion.data.sources.base import Pair, chunks, file_states
 from edgefusion.data.summary import Counts
 from edgefusion.errors import UserError
 
@@ -42,14 +43,30 @@ class EmojiSource:
     exclude_groups: tuple[str, ...] = ()
     exclude_names: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for pattern in self.exclude_names:
+            patterns.check("exclude_names", pattern)
+
+    @property
+    def annotations(self) -> tuple[Path, ...]:
+        """CLDR's files of names and keywords."""
+        return tuple(self.cldr / folder / f"{self.language}.xml" for folder in ("annotations", "annotationsDerived"))
+
+    @property
+    def labels(self) -> Path:
+        """CLDR's file of groups."""
+        return self.cldr / "properties/labels.txt"
+
     def units(self, shard_size: int) -> list[Unit]:
         sequences = [text for text in _annotations(self) if not _SKIN_TONES & set(text) or text in _SKIN_TONES]
         glyphs = _Glyphs.of(self.font)
         # CLDR also names letters, arrows and currencies, which no emoji font draws.
-        return [{"sequences": chunk} for chunk in chunks([text for text in sequences if glyphs.bitmap(text)], shard_size)]
+        drawn = [text for text in sequences if glyphs.bitmap(text)]
+        states = file_states(self.font, *self.annotations, self.labels)
+        return [{"sequences": chunk, "states": states} for chunk in chunks(drawn, shard_size)]
 
     def pairs(self, unit: Unit, counts: Counts) -> Iterator[Pair]:
-        annotations, groups, glyphs = _annotations(self), _groups(self.cldr), _Glyphs.of(self.font)
+        annotations, groups, glyphs = _annotations(self), _groups(self.labels), _Glyphs.of(self.font)
         excluded = [re.compile(pattern) for pattern in self.exclude_names]
         for text in unit["sequences"]:
             counts.read += 1
@@ -71,8 +88,7 @@ def _annotations(source: EmojiSource) -> dict[str, tuple[str, list[str]]]:
     """Name and keywords of each annotated character or sequence."""
     names: dict[str, str] = {}
     keywords: dict[str, list[str]] = {}
-    for folder in ("annotations", "annotationsDerived"):
-        path = source.cldr / folder / f"{source.language}.xml"
+    for path in source.annotations:
         try:
             root = ElementTree.parse(path)
         except (OSError, ElementTree.ParseError) as error:
@@ -87,9 +103,8 @@ def _annotations(source: EmojiSource) -> dict[str, tuple[str, list[str]]]:
 
 
 @functools.lru_cache(maxsize=2)
-def _groups(cldr: Path) -> dict[str, tuple[str, str]]:
+def _groups(path: Path) -> dict[str, tuple[str, str]]:
     """The two labels of each character or sequence in labels.txt, whose sets hold characters, ranges a-b and sequences {ab}."""
-    path = cldr / "properties/labels.txt"
     if not path.is_file():
         return {}
     groups = {}

@@ -1,7 +1,7 @@
 """Folders of pictures with captions: beside each picture a .txt file, or one metadata.jsonl or metadata.csv for all.
 
 metadata.* is in the layout of Hugging Face's imagefolder: `file_name` (relative to it), the caption in `caption` or `text`, and
-others, of which `keywords`, `license` and `source` are kept.
+others, of which `keywords`, `license` and `source` are kept. An entry without its picture is read and dropped.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from edgefusion.data.executor import Unit
-from edgefusion.data.sample import BadPictureError, decode
-from edgefusion.data.sources.base import Pair, chunks
+from edgefusion.data.sources.base import Pair, chunks, file_states, read_picture
 from edgefusion.data.summary import Counts
 from edgefusion.errors import UserError
 
@@ -38,26 +38,26 @@ class FolderSource:
         if not files:
             raise UserError(f"{self.path}: holds no picture ({', '.join(sorted(PICTURE_SUFFIXES))})")
         metadata = _metadata(self.path)
-        items = [{"file": file, "number": number, "metadata": metadata.get(file)} for number, file in enumerate(files)]
+        # What only the metadata know comes last, where it changes no other's key.
+        files += sorted(metadata.keys() - set(files))
+        items = [self._item(file, number, metadata.get(file)) for number, file in enumerate(files)]
         return [{"files": chunk} for chunk in chunks(items, shard_size)]
+
+    def _item(self, file: str, number: int, metadata: dict[str, Any] | None) -> dict[str, Any]:
+        path = self.path / file
+        return {"file": file, "number": number, "metadata": metadata, "states": file_states(path, _text_beside(path))}
 
     def pairs(self, unit: Unit, counts: Counts) -> Iterator[Pair]:
         for item in unit["files"]:
             counts.read += 1
             key, path = f"{self.name}-{item['number']:08d}", self.path / item["file"]
             known = item["metadata"] or {}
-            try:
-                data = path.read_bytes()
-            except OSError as error:
-                counts.drop(key, "unreadable file", f"{path}: {error.strerror}")
-                continue
-            try:
-                image = decode(data)
-            except BadPictureError as error:
-                counts.drop(key, "corrupt picture", f"{path}: {error}")
+            found = read_picture(key, path, counts)
+            if found is None:
                 continue
             caption = known.get("caption") or known.get("text") or _beside(path)
             fields: dict[str, Any] = {"source": known.get("source") or str(path), "license": known.get("license") or self.license}
+            data, image = found
             yield Pair(key, image, str(caption), {**fields, "keywords": keyword_list(known.get("keywords"))}, data)
 
 
@@ -67,9 +67,13 @@ def keyword_list(value: object) -> list[str]:
     return [str(word).strip() for word in words if str(word).strip()]
 
 
+def _text_beside(picture: Path) -> Path:
+    return picture.with_suffix(".txt")
+
+
 def _beside(picture: Path) -> str:
     try:
-        return picture.with_suffix(".txt").read_text(encoding="utf-8", errors="replace")
+        return _text_beside(picture).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 
@@ -81,15 +85,17 @@ def _metadata(folder: Path) -> dict[str, dict[str, Any]]:
         for number, row in _rows(path):
             if not isinstance(row, dict) or not isinstance(row.get("file_name"), str):
                 raise UserError(f"{path}, line {number}: expected an entry with file_name")
-            rows[str((path.parent / row["file_name"]).relative_to(folder))] = row
+            file = os.path.relpath(path.parent / row["file_name"], folder)
+            if Path(file).parts[:1] in ((), ("..",)):
+                raise UserError(f"{path}, line {number}: file_name: expected a file below {folder}, found {row['file_name']!r}")
+            rows[file] = row
     return rows
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Any]]:
     with path.open(encoding="utf-8", errors="replace", newline="") as lines:
         if path.suffix == ".csv":
-            reader = csv.DictReader(lines)
-            yield from ((reader.line_num, row) for row in reader)
+            yield from _csv_rows(path, csv.DictReader(lines))
             return
         for number, line in enumerate(lines, 1):
             if line.strip():
@@ -97,3 +103,14 @@ def _rows(path: Path) -> Iterator[tuple[int, Any]]:
                     yield number, json.loads(line)
                 except json.JSONDecodeError as error:
                     raise UserError(f"{path}, line {number}: is not JSON ({error.msg})") from None
+
+
+def _csv_rows(path: Path, reader: csv.DictReader) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        for row in reader:
+            # What has no column is kept under None.
+            if None in row:
+                raise UserError(f"{path}, line {reader.line_num}: has too many columns; put text with commas in quotation marks")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num + 1}: is not CSV ({error})") from None

@@ -8,10 +8,10 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from edgefusion.data.executor import Unit
-from edgefusion.data.sample import BadPictureError, decode
-from edgefusion.data.sources.base import Pair, chunks
+from edgefusion.data.sources.base import Pair, chunks, file_states, read_picture
 from edgefusion.data.summary import Counts
 from edgefusion.data.vocabulary import tokens
 from edgefusion.errors import UserError
@@ -37,26 +37,36 @@ class OpenclipartSource:
     def units(self, shard_size: int) -> list[Unit]:
         if not self.pictures.is_dir():
             raise UserError(f"{self.pictures}: no such folder; Debian has it in openclipart-png (and openclipart-svg)")
-        names = (path.relative_to(self.pictures) for path in self.pictures.rglob("*.png"))
+        names = [path.relative_to(self.pictures) for path in self.pictures.rglob("*.png")]
+        folders = {name.parts[0] for name in names if len(name.parts) > 1}
+        if not names or not folders.issuperset(self.categories):
+            missing = ", ".join(sorted(set(self.categories) - folders))
+            raise UserError(f"{self.pictures}: holds no PNG picture" + (f" in the categories {missing}" if missing else ""))
         chosen = sorted(str(name) for name in names if not self.categories or name.parts[0] in self.categories)
-        return [{"pictures": chunk} for chunk in chunks(list(zip(_keys(chosen), chosen, strict=True)), shard_size)]
+        items = [self._item(key, name) for key, name in zip(_keys(chosen), chosen, strict=True)]
+        return [{"pictures": chunk} for chunk in chunks(items, shard_size)]
+
+    def _item(self, key: str, name: str) -> dict[str, Any]:
+        return {"key": key, "name": name, "states": file_states(self.pictures / name, self._drawing(name))}
+
+    def _drawing(self, name: str) -> Path:
+        return (self.drawings / name).with_suffix(".svg")
 
     def pairs(self, unit: Unit, counts: Counts) -> Iterator[Pair]:
-        for key, name in unit["pictures"]:
+        for item in unit["pictures"]:
             counts.read += 1
+            key, name = item["key"], item["name"]
             path = self.pictures / name
             if path.is_symlink():
                 counts.drop(key, "link to another picture")
                 continue
-            title, keywords, people = _metadata((self.drawings / name).with_suffix(".svg"))
-            try:
-                image = decode(path.read_bytes())
-            except BadPictureError as error:
-                counts.drop(key, "corrupt picture", str(error))
+            found = read_picture(key, path, counts)
+            if found is None:
                 continue
+            title, keywords, people = _metadata(self._drawing(name))
             fields = {"source": f"openclipart/{name}", "license": "public domain", "keywords": keywords}
             words = [word for word in tokens(Path(name).stem) if not any(person.startswith(word) for person in people)]
-            yield Pair(key, image, title, {**fields, "category": str(Path(name).parent), "file_words": words})
+            yield Pair(key, found[1], title, {**fields, "category": str(Path(name).parent), "file_words": words})
 
 
 def _keys(names: list[str]) -> list[str]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgefusion.data.executor import Unit
 from edgefusion.data.sample import BadPictureError, decode
-from edgefusion.data.shards import PICTURES, grouped_members
-from edgefusion.data.sources.base import Pair
+from edgefusion.data.shards import DAMAGE, PICTURES, grouped_members
+from edgefusion.data.sources.base import Pair, file_states
 from edgefusion.data.sources.folder import keyword_list
 from edgefusion.data.summary import Counts
 from edgefusion.errors import UserError
@@ -30,7 +29,7 @@ class WebdatasetSource:
         paths = sorted(self.path.glob(self.pattern))
         if not paths:
             raise UserError(f"{self.path}: no file matches {self.pattern}")
-        return [{"tar": str(path), "bytes": path.stat().st_size} for path in paths]
+        return [{"tar": str(path), "states": file_states(path)} for path in paths]
 
     def pairs(self, unit: Unit, counts: Counts) -> Iterator[Pair]:
         path = Path(unit["tar"])
@@ -40,7 +39,7 @@ class WebdatasetSource:
                 pair = self._pair(f"{name}-{key}", f"{path}#{key}", members, counts)
                 if pair:
                     yield pair
-        except (tarfile.TarError, EOFError) as error:
+        except DAMAGE as error:
             # What follows the damage cannot be counted; the damage itself is.
             counts.read += 1
             counts.drop(name, "damaged shard (the rest of it)", f"{path}: {error}")
