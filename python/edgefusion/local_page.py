@@ -51,32 +51,52 @@ class Page(Protocol):
 
 
 class JsonLines:
-    """A file of JSON objects, a line each, that is on the disk when `append` returns."""
+    """A file of JSON objects, a line each, that is on the disk when `append` returns.
+
+    Nothing is changed before the first `append`. A last line that was cut short when the machine stopped is then overwritten; a
+    UserError, if a line before it is no JSON object.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        content = path.read_bytes() if path.exists() else b""
+        *lines, rest = content.split(b"\n")
+        self._records = [self._parsed(number, line) for number, line in enumerate(lines, 1)]
+        #: Bytes of a last line that was cut short; whether a whole last line has no end.
+        self._cut_short, self._unended = 0, False
+        if rest:
+            try:
+                self._records.append(self._parsed(len(lines) + 1, rest))
+                self._unended = True
+            except UserError:
+                # Only whole lines before it show that the file is of this kind.
+                if not lines:
+                    raise
+                self._cut_short = len(rest)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as stream:
-            stream.seek(0)
-            content = stream.read()
-            # A line without its end was cut short when the machine stopped; the next one must not be glued to it.
-            stream.truncate(content.rfind(b"\n") + 1)
+
+    def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"{self.path}, line {number}: is not JSON ({error}); repair or remove the line") from None
+        if not isinstance(record, dict):
+            raise UserError(f"{self.path}, line {number}: is not a JSON object; repair or remove the line")
+        return record
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), 1):
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                raise UserError(f"{self.path}, line {number}: is not JSON ({error}); repair or remove the line") from None
-            if not isinstance(record, dict):
-                raise UserError(f"{self.path}, line {number}: is not a JSON object; repair or remove the line")
-            yield record
+        return iter(list(self._records))
 
     def append(self, record: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+        line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
+        with self.path.open("ab+") as stream:
+            if self._cut_short:
+                stream.truncate(stream.tell() - self._cut_short)
+            stream.write(b"\n" + line if self._unended else line)
             stream.flush()
             os.fsync(stream.fileno())
+        self._cut_short, self._unended = 0, False
+        self._records.append(record)
 
 
 class _Handler(BaseHTTPRequestHandler):

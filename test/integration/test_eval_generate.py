@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from edgefusion.cli import main
 from edgefusion.eval import generate, grid, pictures
@@ -127,6 +128,50 @@ def test_other_settings_and_foreign_folders_are_refused(
     assert [path.name for path in (tmp_path / "precious").iterdir()] == ["file"]
     assert main(["eval", "generate", str(tmp_path), "--prompt", "x", "--steps", "1", "-o", str(tmp_path / "new")]) == 1
     assert "cannot load" in capsys.readouterr().err
+
+
+def test_replacing_removes_pictures_of_its_own_only(
+    pipeline_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "pictures"
+    command = ["eval", "generate", str(pipeline_folder), "--prompt", "a cat", "--replace", "-o"]
+    assert main([*command, str(output), "--steps", "1"]) == 0
+    (output / "votes.jsonl").write_text("{}\n", encoding="utf-8")
+    assert main([*command, str(output), "--steps", "2"]) == 0
+    assert sorted(path.name for path in output.iterdir()) == ["00000.png", "prompts.jsonl", "settings.json", "votes.jsonl"]
+    assert json.loads((output / "settings.json").read_text(encoding="utf-8"))["steps"] == 2
+    editor = tmp_path / "editor"
+    editor.mkdir()
+    (editor / "settings.json").write_text('{"theme": "dark"}', encoding="utf-8")
+    assert main([*command, str(editor), "--steps", "1"]) == 1
+    assert "not of `edgefusion eval generate`" in capsys.readouterr().err
+    assert [path.name for path in editor.iterdir()] == ["settings.json"]
+
+
+def test_every_network_and_the_scheduler_tell_pictures_apart(pipeline_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pipeline"
+    shutil.copytree(pipeline_folder, folder)
+    found = {generate.PipelineGenerator(folder, 1, 4.0).settings.weights}
+    weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    changed = {name: value + 1 for name, value in load_file(weights).items()}
+    save_file(changed, weights, metadata={"format": "pt"})
+    found.add(generate.PipelineGenerator(folder, 1, 4.0).settings.weights)
+    scheduler = folder / "scheduler" / "scheduler_config.json"
+    scheduler.write_text(scheduler.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    found.add(generate.PipelineGenerator(folder, 1, 4.0).settings.weights)
+    assert len(found) == 3
+
+
+def test_steps_that_the_sampler_cannot_do_leave_no_folder(
+    pipeline_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "pictures"
+    command = ["eval", "generate", str(pipeline_folder), "--prompt", "a cat", "--sampler", "lcm", "-o", str(output)]
+    assert main([*command, "--steps", "60"]) == 1
+    assert "lcm cannot do 60 steps" in capsys.readouterr().err
+    assert not output.exists()
+    assert main([*command, "--steps", "1", "--threads", "-1"]) == 1
+    assert "--threads must not be negative" in capsys.readouterr().err
 
 
 def test_bundle_pictures_are_the_runtime_s(tiny_bundle: Path, tmp_path: Path) -> None:

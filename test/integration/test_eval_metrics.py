@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from data_samples import write_dataset
 from PIL import Image
 
 from edgefusion.cli import main
+from edgefusion.data.sample import Sample
 from edgefusion.errors import UserError
 from edgefusion.eval import features, metrics, pictures, retrieval
 from edgefusion.eval.scorer import ImageTextModel
@@ -106,6 +108,15 @@ def test_clip_score_is_the_mean_cosine() -> None:
     assert metrics.clip_score(StubScorer(), made, ["red", "green", "grey"]) == pytest.approx((2 + 3**-0.5) / 3, rel=1e-6)
 
 
+def test_pictures_of_different_sizes_are_scored() -> None:
+    wide = plain_picture((0, 100, 0)).expand(3, 8, 8).repeat(1, 1, 2)
+    made = [plain_picture((200, 0, 0)), wide, plain_picture((200, 0, 0))]
+    assert metrics.clip_score(StubScorer(), made, ["red", "green", "red"]) == pytest.approx(1, rel=1e-6)
+    parts = [(part.start, part.stop) for part in features.batches([*made, made[0], made[0]], 2)]
+    assert parts == [(0, 1), (1, 2), (2, 4), (4, 5)]
+    assert list(features.batches([], 2)) == []
+
+
 def test_retrieval_by_hand() -> None:
     scores = torch.tensor([[0.9, 0.1, 0.2], [0.8, 0.5, 0.3], [0.1, 0.2, 0.2]])
     # Ranks of the diagonal: 0; 1 (0.8 is above); 1 (the tie counts against).
@@ -165,6 +176,12 @@ def test_wrong_reference_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
     metrics.write_features(stored, torch.zeros(3, 4), "Inception v3 features")
     assert main(["eval", "metrics", str(made), "--reference", str(stored)]) == 1
     assert "holds Inception v3 features" in capsys.readouterr().err
+    stored.write_bytes(stored.read_bytes()[:-40])
+    assert main(["eval", "metrics", str(made), "--reference", str(stored)]) == 1
+    assert "does not hold the features" in capsys.readouterr().err
+    prompts = write_dataset(tmp_path / "prompts", [Sample("key", {"caption": "a cat"})])
+    assert main(["eval", "metrics", str(prompts)]) == 1
+    assert "sample key: cannot be read as a picture" in capsys.readouterr().err
     assert main(["eval", "metrics", str(tmp_path)]) == 1
     assert "neither prompts.jsonl" in capsys.readouterr().err
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -67,12 +68,17 @@ def test_retrieval_command(saved: tuple[scorer.Scorer, Path], tmp_path: Path, ca
     assert "guessing: R@1 0.167" in capsys.readouterr().out
 
 
-def test_folders_that_are_none_are_refused(tmp_path: Path) -> None:
+def test_folders_that_are_none_are_refused(saved: tuple[scorer.Scorer, Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no config.json"):
         scorer.load(str(tmp_path))
     (tmp_path / "config.json").write_text('{"type": "edgefusion-scorer", "features": "efficientnet-lite0"}', encoding="utf-8")
     with pytest.raises(UserError, match="does not hold a whole"):
         scorer.load(str(tmp_path))
+    cut = tmp_path / "cut"
+    shutil.copytree(saved[1], cut)
+    (cut / "model.safetensors").write_bytes((cut / "model.safetensors").read_bytes()[:-8])
+    with pytest.raises(UserError, match="does not hold a whole"):
+        scorer.load(str(cut))
     with pytest.raises(UserError, match="cannot load CLIP"):
         scorer.load(str(tmp_path / "nothing"))
 

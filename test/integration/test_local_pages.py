@@ -138,6 +138,32 @@ def test_curation_goes_on_where_it_stopped(opened: Callable, dataset: Path, tmp_
     assert [line["decision"] for line in lines(log)] == ["keep", "drop", "undecided"]
 
 
+def test_curation_decides_on_what_was_seen(opened: Callable, dataset: Path, tmp_path: Path) -> None:
+    log = tmp_path / "decisions.jsonl"
+    view = opened(Curation(dataset, log))
+    view.wait_for_selector(".pair:focus")
+    for _ in range(3):
+        view.keyboard.down("k")  # held down: the key repeats
+    view.keyboard.up("k")
+    for _ in range(10):
+        view.keyboard.press("ArrowRight")
+    view.wait_for_function("() => document.activeElement.dataset.key === 'key-11'")
+    # The next page is slow to come: keys that are pressed before it is there decide nothing.
+    asked = []
+    view.route("**/pairs?*", lambda route: asked.append(route))
+    view.keyboard.press("k")
+    view.keyboard.press("d")
+    while not asked:
+        view.wait_for_timeout(10)
+    view.keyboard.press("d")
+    asked[0].continue_()
+    view.wait_for_function("() => document.querySelector('#where').textContent === '13 to 24 of 30'")
+    view.keyboard.press("d")
+    view.wait_for_function("() => document.querySelectorAll('.drop').length === 1")
+    decided = [(line["key"], line["decision"]) for line in lines(log)]
+    assert decided == [("key-00", "keep"), ("key-11", "keep"), ("key-12", "drop")]
+
+
 def test_curation_narrow_and_dark(opened: Callable, dataset: Path, tmp_path: Path) -> None:
     view = opened(Curation(dataset, tmp_path / "decisions.jsonl"))
     view.set_viewport_size({"width": 360, "height": 700})
@@ -199,7 +225,7 @@ def test_comparison_counts_what_was_seen(opened: Callable, tmp_path: Path) -> No
     view.wait_for_function("() => document.querySelector('#counts').textContent === '7 of 8 judged' && !busy")
     view.click("#tie")
     view.wait_for_function("() => document.querySelector('#prompt').textContent.includes('1 ties')")
-    assert lines(log)[0] == {"a": "A", "b": "B", "seed": 3}
+    assert {key: lines(log)[0][key] for key in ("a", "b", "seed")} == {"a": "A", "b": "B", "seed": 3}
     assert Comparison(*[(name, pictures.read(tmp_path / name)) for name in "AB"], log, seed=3).tally() == Tally(7, 0, 1, 8)
 
 
@@ -208,6 +234,9 @@ def test_votes_of_another_comparison_are_refused(tmp_path: Path) -> None:
     Comparison(*sets, tmp_path / "votes.jsonl")
     with pytest.raises(UserError, match="choose another file"):
         Comparison(*sets[::-1], tmp_path / "votes.jsonl")
+    Image.new("RGB", (32, 32), (0, 255, 0)).save(tmp_path / "A" / "0.png")
+    with pytest.raises(UserError, match="choose another file"):
+        Comparison(*sets, tmp_path / "votes.jsonl")
 
 
 def test_order_depends_on_the_seed_alone(tmp_path: Path) -> None:
@@ -224,6 +253,27 @@ def test_wilson_interval() -> None:
     assert wilson_interval(7, 10) == (pytest.approx(0.3967781), pytest.approx(0.8922087))
     assert wilson_interval(0, 0) == (0, 1)
     assert np.isnan(Tally(0, 0, 3, 3).rate)
+
+
+def test_a_log_is_kept_whatever_its_end_is(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"n": 1}\n{"n": 2}', encoding="utf-8")  # no end of line, as editors leave it
+    JsonLines(log).append({"n": "\u2028"})
+    assert list(JsonLines(log)) == [{"n": 1}, {"n": 2}, {"n": "\u2028"}]
+    log.write_text('{"n": 1}\n{"n": ', encoding="utf-8")  # cut short
+    assert list(JsonLines(log)) == [{"n": 1}]
+    assert log.read_text(encoding="utf-8").endswith('{"n": ')
+    JsonLines(log).append({"n": 2})
+    assert log.read_text(encoding="utf-8") == '{"n": 1}\n{"n": 2}\n'
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\xff", b"a text", b'[1]\n{"n": 1}\n', b"\xff\n"])
+def test_another_kind_of_file_is_no_log_and_stays(tmp_path: Path, content: bytes) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(content)
+    with pytest.raises(UserError, match="line 1: is not"):
+        JsonLines(log)
+    assert log.read_bytes() == content
 
 
 def test_server_is_for_this_machine_s_pages_only(dataset: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgefusion import local_page
+from edgefusion.data.shards import write_text
 from edgefusion.errors import UserError
 from edgefusion.eval import DEFAULT_FEATURES
 
@@ -51,6 +52,8 @@ def _add_generate(tasks: argparse._SubParsersAction) -> None:
 def _set_threads(threads: int) -> None:
     import torch
 
+    if threads < 0:
+        raise UserError("--threads must not be negative; 0 is one a core")
     if threads:
         torch.set_num_threads(threads)
 
@@ -144,15 +147,8 @@ def _metrics(arguments: argparse.Namespace) -> int:
     report = metrics.evaluate(made, memo, reference, model, arguments.seed)
     print(report.as_table())
     if arguments.json:
-        _write_json(arguments.json, report.as_json())
+        write_text(arguments.json, report.as_json())
     return 0
-
-
-def _write_json(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
 
 
 def _add_features(tasks: argparse._SubParsersAction) -> None:
@@ -200,7 +196,7 @@ def _retrieval(arguments: argparse.Namespace) -> int:
         print(f"  {words}: R@1 {result[f'{direction}_r1']:.3f}, R@5 {result[f'{direction}_r5']:.3f}")
     print(f"  guessing: R@1 {result['chance_r1']:.3f}, R@5 {result['chance_r5']:.3f}")
     if arguments.json:
-        _write_json(arguments.json, json.dumps({"scorer": model.title, **result}, indent=1) + "\n")
+        write_text(arguments.json, json.dumps({"scorer": model.title, **result}, indent=1) + "\n")
     return 0
 
 
@@ -220,7 +216,7 @@ def _agreement(arguments: argparse.Namespace) -> int:
     median, worst = found["psnr_median"], found["psnr_worst"]
     print(f"{found['pictures']} pictures: PSNR {found['psnr']:.1f} dB, median {median:.1f}, worst {worst:.1f}")
     if arguments.json:
-        _write_json(arguments.json, json.dumps(accuracy.as_json(found), indent=1) + "\n")
+        write_text(arguments.json, json.dumps(accuracy.as_json(found), indent=1) + "\n")
     return 0
 
 

@@ -6,10 +6,12 @@ of a pair counts, and an undone vote is a line with "choice": null. The first li
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
@@ -78,6 +80,14 @@ class _Trial:
         return "a" if (side == "left") == self.first_left else "b"
 
 
+def _digest(trials: Sequence[_Trial]) -> str:
+    """Of all pixels: votes on a folder's earlier pictures are not votes on those that it holds now."""
+    digest = hashlib.blake2b(digest_size=8)
+    for picture in (picture for trial in trials for picture in trial.pictures):
+        digest.update(picture.pixels().numpy().tobytes())
+    return digest.hexdigest()
+
+
 class Comparison:
     """The page over the rows that sets `first` and `second`, (name, pictures) each, have in common; votes go to `log`."""
 
@@ -94,7 +104,7 @@ class Comparison:
         self._votes: dict[str, str] = {}
         self._history: list[str] = []
         self._log = JsonLines(log)
-        header = {"a": self.names[0], "b": self.names[1], "seed": seed}
+        header = {"a": self.names[0], "b": self.names[1], "seed": seed, "pictures": _digest(self._trials)}
         records = list(self._log)
         if not records:
             self._log.append(header)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -174,14 +174,19 @@ def load(name: str) -> FeatureExtractor:
     return extractor.eval().requires_grad_(False)
 
 
+def batches(pictures: Sequence[torch.Tensor], size: int) -> Iterator[slice]:
+    """All of `pictures` in order, as ranges of at most `size` neighbours of one shape."""
+    start = 0
+    for end in range(1, len(pictures) + 1):
+        if end == len(pictures) or end - start == size or pictures[end].shape != pictures[start].shape:
+            yield slice(start, end)
+            start = end
+
+
 @torch.no_grad()  # and not inference_mode: the scorer trains on features
 def extract(extractor: FeatureExtractor, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
     """Features [len(pictures), num_features] of uint8 pictures [3, H, W], which may differ in size."""
-    chunks = []
-    for start in range(0, len(pictures), extractor.batch):
-        batch = list(pictures[start : start + extractor.batch])
-        same_size = all(picture.shape == batch[0].shape for picture in batch)
-        chunks += [extractor(torch.stack(batch))] if same_size else [extractor(picture[None]) for picture in batch]
+    chunks = [extractor(torch.stack(list(pictures[part]))) for part in batches(pictures, extractor.batch)]
     return torch.cat(chunks) if chunks else torch.zeros(0, extractor.num_features)
 
 

@@ -10,17 +10,17 @@ import hashlib
 import inspect
 import json
 import os
-import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from edgefusion import pipeline_file
+from edgefusion.data import shards
 from edgefusion.errors import UserError
 from edgefusion.eval import pictures
 
@@ -32,7 +32,7 @@ class Settings:
     """What a set of pictures depends on, beside its prompts."""
 
     source: str
-    #: Digest of the U-Net, so that a folder trained further is another source.
+    #: Digest of every network and of the scheduler's settings, so that a folder trained further is another source.
     weights: str
     steps: int
     guidance: float
@@ -96,7 +96,12 @@ class PipelineGenerator(Generator):
         )
         self._pipeline.scheduler = scheduler
         self._pipeline.set_progress_bar_config(disable=True)
-        self.settings = Settings(str(folder), _digest((folder / "unet").glob("*.safetensors")), steps, guidance, sampler)
+        try:
+            scheduler.set_timesteps(steps)
+        except ValueError as error:
+            raise UserError(f"{sampler} cannot do {steps} steps: {error}") from None
+        files = [*folder.glob("*/*.safetensors"), folder / "scheduler" / "scheduler_config.json"]
+        self.settings = Settings(str(folder), _digest(files), steps, guidance, sampler)
         self.batch = batch
 
     def __call__(self, batch: Sequence[Request]) -> list[Image.Image]:
@@ -118,8 +123,8 @@ class BundleGenerator(Generator):
         from edgefusion.text_to_image import TextToImage
 
         self._run = TextToImage(folder, threads=threads, device=device)
-        unet = folder / pipeline_file.read(folder)["models"]["unet"]["artifact"]
-        self.settings = Settings(str(folder), _digest([unet]), steps, guidance, "runtime")
+        files = [*(artifact for _, artifact in pipeline_file.models(folder)), folder / "pipeline.json"]
+        self.settings = Settings(str(folder), _digest(files), steps, guidance, "runtime")
 
     def __call__(self, batch: Sequence[Request]) -> list[Image.Image]:
         steps, guidance = self.settings.steps, self.settings.guidance
@@ -184,30 +189,44 @@ def open_generator(
     return PipelineGenerator(folder, steps, guidance, sampler, batch)
 
 
+def _settings_of(output: Path) -> dict[str, Any] | None:
+    """What the pictures in `output` were made with; None if it is empty, a UserError if it is of something else."""
+    path = output / _SETTINGS
+    try:
+        found = json.loads(path.read_bytes()) if path.is_file() else None
+    except ValueError:
+        found = None
+    if isinstance(found, dict) and {field.name for field in fields(Settings)} <= found.keys():
+        return found
+    if any(output.iterdir()):
+        raise UserError(f"'{output}' is not empty and not of `edgefusion eval generate`; choose another folder")
+    return None
+
+
+def _remove(output: Path) -> None:
+    """Removes the pictures of `output` and their list, and nothing else that lies there."""
+    if (output / pictures.PROMPTS).is_file():
+        for record in pictures.read_records(output):
+            (output / Path(record["file"]).name).unlink(missing_ok=True)
+    (output / pictures.PROMPTS).unlink(missing_ok=True)
+
+
 def _settle(output: Path, settings: Settings, replace: bool) -> list[dict[str, Any]]:
     """The pictures that `output` has already. If they were made with other settings: `replace` them, or a UserError."""
-    path = output / _SETTINGS
     output.mkdir(parents=True, exist_ok=True)
-    wanted = asdict(settings)
-    if path.is_file():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found != wanted and not replace:
-            changes = ", ".join(f"{key} {found.get(key)}" for key in wanted if found.get(key) != wanted[key])
+    found, wanted = _settings_of(output), asdict(settings)
+    if found is not None and found != wanted:
+        if not replace:
+            changes = ", ".join(f"{key} {found[key]}" for key in wanted if found[key] != wanted[key])
             raise UserError(f"'{output}' holds pictures of other settings ({changes}); choose another folder, or --replace them")
-        if found != wanted:
-            shutil.rmtree(output)
-            return _settle(output, settings, replace=False)
-    elif any(output.iterdir()):
-        raise UserError(f"'{output}' is not empty and not of `edgefusion eval generate`; choose another folder")
-    else:
-        path.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+        _remove(output)
+    if found != wanted:
+        shards.write_json(output / _SETTINGS, wanted)
     if not (output / pictures.PROMPTS).is_file():
         return []
     records = pictures.read_records(output)
     # Without the line that an interruption cut short, so that lines can be appended.
-    scratch = output / f".{pictures.PROMPTS}"
-    scratch.write_text("".join(_line(record) for record in records), encoding="utf-8")
-    scratch.replace(output / pictures.PROMPTS)
+    shards.write_text(output / pictures.PROMPTS, "".join(_line(record) for record in records))
     return records
 
 

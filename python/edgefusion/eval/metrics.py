@@ -6,6 +6,7 @@ import json
 import math
 import statistics
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ import torch
 from torch import nn
 
 from edgefusion import accuracy
+from edgefusion.data import shards
 from edgefusion.errors import UserError
 from edgefusion.eval import features, pictures
 from edgefusion.eval.pictures import Picture
@@ -128,8 +130,8 @@ def clip_score(model: ImageTextModel, pixels: list[torch.Tensor], prompts: list[
 
     model.config = None  # torchmetrics asks it for a limit of the text's length, which the processor keeps already
     metric = CLIPScore(model_name_or_path=lambda: (model, _Processor(model)))
-    for start in range(0, len(pixels), 32):
-        metric.update(pixels[start : start + 32], prompts[start : start + 32])
+    for part in features.batches(pixels, 32):
+        metric.update(pixels[part], prompts[part])
     return float(metric.compute()) / 100
 
 
@@ -148,9 +150,7 @@ def agreement(first: list[Picture], second: list[Picture]) -> dict[str, float]:
 
 def write_features(path: Path, values: torch.Tensor, title: str) -> None:
     """Saves a reference's features [N, F], so that they are computed once for many evaluations."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as stream:
-        np.savez(stream, features=values.numpy(), title=np.array(title))
+    shards.write_whole(path, lambda stream: np.savez(stream, features=values.numpy(), title=np.array(title)))
 
 
 def read_features(path: Path, title: str) -> torch.Tensor:
@@ -158,7 +158,7 @@ def read_features(path: Path, title: str) -> torch.Tensor:
     try:
         with np.load(path, allow_pickle=False) as stored:
             values, made_by = stored["features"], str(stored["title"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"'{path}' does not hold the features that `edgefusion eval features` writes ({error})") from None
     if made_by != title:
         raise UserError(f"'{path}' holds {made_by}, but the pictures are looked at with {title}; give --features the same name")

@@ -36,7 +36,7 @@ class Picture:
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
     """The lines of `folder`/prompts.jsonl; the last one may have been cut short by an interruption and is then left out."""
-    lines = (folder / PROMPTS).read_text(encoding="utf-8").splitlines()
+    lines = (folder / PROMPTS).read_bytes().removesuffix(b"\n").split(b"\n")
     records = []
     for number, line in enumerate(lines, 1):
         try:
@@ -61,6 +61,18 @@ def _opener(path: Path) -> Callable[[], Image.Image]:
     return load
 
 
+def _stored_opener(dataset: Path, entry: sample.Sample) -> Callable[[], Image.Image]:
+    def load() -> Image.Image:
+        try:
+            return entry.image()
+        except sample.BadPictureError as error:
+            raise UserError(
+                f"{dataset}, sample {entry.key}: cannot be read as a picture ({error}); make the dataset again"
+            ) from None
+
+    return load
+
+
 def read(folder: Path, limit: int = 0, seed: int = 0) -> list[Picture]:
     """The pictures of `folder`, in order; with `limit`, so many of them, chosen by `seed`."""
     if (folder / PROMPTS).is_file():
@@ -69,7 +81,9 @@ def read(folder: Path, limit: int = 0, seed: int = 0) -> list[Picture]:
             for line in read_records(folder)
         ]
     elif (folder / shards.SUMMARY).is_file() or (folder / ".stage").is_dir():
-        found = [Picture(entry.key, entry.caption, None, "", entry.image) for entry in shards.read_dataset(folder)]
+        found = [
+            Picture(entry.key, entry.caption, None, "", _stored_opener(folder, entry)) for entry in shards.read_dataset(folder)
+        ]
     else:
         raise UserError(f"'{folder}' holds neither {PROMPTS} (as `edgefusion eval generate` writes it) nor a dataset")
     if not found:

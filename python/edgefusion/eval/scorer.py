@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
@@ -50,8 +51,9 @@ class ImageTextModel(nn.Module, ABC):
 
     @torch.inference_mode()
     def embed_pictures(self, pictures: Sequence[torch.Tensor], batch: int = 32) -> torch.Tensor:
-        """Unit vectors [N, D] of uint8 pictures [3, H, W]."""
-        parts = [self.get_image_features(torch.stack(list(pictures[i : i + batch]))) for i in range(0, len(pictures), batch)]
+        """Unit vectors [N, D] of uint8 pictures [3, H, W], which may differ in size."""
+        ranges = features.batches(pictures, batch)
+        parts = [self.get_image_features(torch.stack(list(pictures[part]))) for part in ranges]
         return functional.normalize(torch.cat(parts), dim=-1)
 
     @torch.inference_mode()
@@ -150,7 +152,7 @@ class Scorer(ImageTextModel):
             scorer.load_state_dict(
                 {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
             )
-        except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        except (KeyError, OSError, RuntimeError, TypeError, ValueError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise UserError(f"'{folder}' does not hold a whole image-text scorer: {reason}") from None
         return scorer.eval().requires_grad_(False)
