@@ -110,33 +110,48 @@ def _load(path: Path) -> dict:
         return {}
 
 
-def _figure(text: str, values: dict[str, str], name: str) -> float | None:
-    """The value at FILE#key (keys joined by points)."""
-    path, _, key = results_plan.filled(text, values, f"question {name}").partition("#")
-    found = _load(Path(path))
+def _undone(plan: Plan) -> set[str]:
+    """What the commands of jobs that are not done name, and no done job before them: it may be of an earlier form of the plan."""
+    first: dict[str, Job] = {}
+    for job in results_plan.expanded(plan):
+        for word in [str(job.output), *(word for command in job.commands for word in command)]:
+            first.setdefault(word, job)
+    return {word for word, job in first.items() if not is_done(plan, job)}
+
+
+def _figure(report: dict, key: str) -> float | None:
+    """The value at `key` (keys joined by points)."""
+    found: dict | float | None = report
     for part in key.split("."):
         found = found.get(part) if isinstance(found, dict) else None
     return found
 
 
 def collect(plan: Plan) -> dict:
-    """The figures behind the page: for each question and variant the metrics of each seed; sizes and times of the models."""
+    """The figures behind the page: for each question and variant the metrics of each seed; sizes and times of the models.
+
+    Figures of jobs that are not done as they stand in the plan are left out.
+    """
+    undone = _undone(plan)
+    places = {"work": str(plan.work), **plan.values}
+
+    def reports(text: str, where: str) -> list[dict]:
+        """What is in the file `text`, of each seed that has it."""
+        files = [results_plan.filled(text, {**places, "seed": str(seed)}, where) for seed in plan.seeds]
+        return [report for file in files if file not in undone and (report := _load(Path(file)))]
+
     questions = {}
     for question in plan.questions:
-        variants, figures = {}, {}
-        for variant in question.variants:
-            values = [{"work": str(plan.work), **plan.values, "seed": str(seed)} for seed in plan.seeds]
-            files = [results_plan.filled(variant.metrics, each, f"question {question.name}") for each in values]
-            variants[variant.label] = [report for file in files if (report := _load(Path(file)))]
+        where = f"question {question.name}"
+        variants = {variant.label: reports(variant.metrics, where) for variant in question.variants}
+        figures = {}
         for label, text in question.figures.items():
-            per_seed = [{"work": str(plan.work), **plan.values, "seed": str(seed)} for seed in plan.seeds]
-            found = [_figure(text, values, question.name) for values in per_seed]
+            file, _, key = text.partition("#")
+            found = [_figure(report, key) for report in reports(file, where)]
             figures[label] = [value for value in found if value is not None]
         questions[question.name] = {"variants": variants, "figures": figures}
-    places = {"work": str(plan.work), **plan.values}
-    speed = {model.label: _load(Path(results_plan.filled(model.measured, places, model.label))) for model in plan.models}
-    seconds = {job.name: _load(_record(plan, job)).get("seconds") for job in results_plan.expanded(plan)}
-    done = {name: value for name, value in seconds.items() if value is not None}
+    speed = {model.label: next(iter(reports(model.measured, model.label)), {}) for model in plan.models}
+    done = {job.name: _load(_record(plan, job))["seconds"] for job in results_plan.expanded(plan) if is_done(plan, job)}
     return {"seeds": plan.seeds, "questions": questions, "speed": speed, "job_seconds": done}
 
 
@@ -159,6 +174,9 @@ def main(arguments: list[str] | None = None) -> int:
                 if re.search(parsed.only, job.name):
                     print(f"{'done' if is_done(plan, job) else '    '}  {job.name}")
         elif parsed.task == "collect":
+            undone = sum(not is_done(plan, job) for job in results_plan.expanded(plan))
+            if undone:
+                print(f"results: the figures of {undone} jobs that are not done are left out; `list` names them", file=sys.stderr)
             parsed.json.write_text(json.dumps(collect(plan), indent=1) + "\n", encoding="utf-8")
         else:
             figures = _load(parsed.json)

@@ -189,6 +189,15 @@ def test_page_says_what_the_figures_say(tmp_path: Path, commands: list[str]) -> 
     assert "The metrics are stand-ins" in page
 
 
+def test_figures_of_another_plan_are_left_out(tmp_path: Path, commands: list[str]) -> None:
+    path = plan_file(tmp_path)
+    results.run(results_plan.read(path, []), "")
+    longer = results_plan.read(path, [], factor=2)
+    results.run(longer, "small-0")
+    variants = results.collect(longer)["questions"]["size"]["variants"]
+    assert [len(reports) for reports in variants.values()] == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("worse", "better", "more", "verdict"),
     [
