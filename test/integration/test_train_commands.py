@@ -14,28 +14,45 @@ import time
 from pathlib import Path
 
 import diffusers_pictures
+import failing_process
 import psutil
 import pytest
 import torch
+import yaml
 from conftest import REPOSITORY
+from data_samples import picture, sample, write_dataset
 from diffusers import LCMScheduler, StableDiffusionPipeline
-from small_training import SIZE, TOKENS, assert_same_weights, dataset, loop, unet, weights, write_pipeline
+from safetensors.torch import load_file
+from small_training import SIZE, TOKENS, assert_same_weights, dataset, loop, text_encoder, unet, weights, write_pipeline
+from small_training import vae as vae_network
 
 from edgefusion import TextToImage, accuracy, cli, configuration
 from edgefusion.errors import UserError
 from edgefusion.eval import scorer
 from edgefusion.export import bundle, sources
-from edgefusion.train import blocks, kd, latents, lcm, networks, run_record, teacher, text, vae
+from edgefusion.train import blocks, kd, latents, lcm, networks, processes, run_record, teacher, text, vae
 from edgefusion.train.cli import COMMANDS
-from edgefusion.train.conditioning import LatentDataConfig
+from edgefusion.train.conditioning import Conditioning, LatentDataConfig
 from edgefusion.train.config import Limits
 from edgefusion.train.data import DataConfig, Pictures, captions_of, read_picture, to_unit_range
-from edgefusion.train.diffusion import DiffusionConfig
+from edgefusion.train.diffusion import Diffusion, DiffusionConfig
 
 CONFIGS = REPOSITORY / "python" / "configs"
 MINI = {
     name: CONFIGS / "mini" / f"{name}.yaml"
-    for name in ("vae", "vae-whole", "vae-colours", "vae-anchored", "vae-decoder", "text", "latents", "teacher", "kd", "lcm")
+    for name in (
+        "vae",
+        "vae-whole",
+        "vae-colours",
+        "vae-anchored",
+        "vae-decoder",
+        "text",
+        "latents",
+        "teacher",
+        "teacher-core",
+        "kd",
+        "lcm",
+    )
 }
 FULL = {"kd-base": kd, "kd-adv": kd, "lcm": lcm}
 
@@ -267,6 +284,49 @@ def test_interrupted_lcm_equals_uninterrupted(runs: Path, tmp_path: Path) -> Non
     assert_same_weights(runs / "lcm" / "pipeline", tmp_path / "run" / "pipeline")
 
 
+def test_latents_are_tied_to_autoencoder_and_captions(runs: Path, data: Path, tmp_path: Path) -> None:
+    config = latents.LatentsConfig(tmp_path / "cache", DataConfig([data], SIZE), runs / "vae", runs / "text", TOKENS // 2)
+    latents.run(config)
+    short = dataclasses.replace(teacher_config(runs, tmp_path / "run"), data=LatentDataConfig([config.output]))
+    with pytest.raises(UserError, match=f"captions of {TOKENS // 2} tokens, and the text encoder takes {TOKENS}"):
+        teacher.run(short)
+    other = write_pipeline(tmp_path / "other")
+    with pytest.raises(UserError, match="latents of another autoencoder"):
+        teacher.run(dataclasses.replace(teacher_config(runs, tmp_path / "run"), vae=other))
+    vae_folder = tmp_path / "vae"
+    shutil.copytree(runs / "vae", vae_folder)
+    cached = dataclasses.replace(config, output=tmp_path / "again", vae=vae_folder)
+    latents.run(cached)
+    shutil.rmtree(vae_folder / "vae")
+    shutil.copytree(other / "vae", vae_folder / "vae")
+    with pytest.raises(UserError, match="another configuration, autoencoder or dataset"):
+        latents.run(cached)
+
+
+def test_features_of_other_pictures_are_not_used(runs: Path, tmp_path: Path) -> None:
+    tower = text.TextModelConfig(16, 1, 2, 32, max_position_embeddings=TOKENS)
+    found = []
+    for count in (6, 7):
+        samples = [sample(f"s{index}", picture(index + count, (SIZE, SIZE))) for index in range(6)]
+        folder = write_dataset(tmp_path / f"data-{count}", samples)
+        config = text.TextConfig(tmp_path / "run", loop(1, batch_size=4), 0, DataConfig([folder], SIZE), tower, embedding_size=8)
+        text.run(config, start_over=True)
+        found.append(load_file(tmp_path / "run" / "features.safetensors")["features"])
+    assert not torch.allclose(found[0], found[1])
+
+
+def test_noise_levels_are_exact_in_mixed_precision(data: Path) -> None:
+    """The latents get the noise that the schedule says, not the nearest that bf16 can say."""
+    config = LatentDataConfig(pictures=DataConfig([data], SIZE))
+    conditioning = Conditioning(vae_network(), text_encoder(), networks.packaged_tokenizer(TOKENS), config)
+    diffusion = Diffusion(DiffusionConfig())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = conditioning.latents({"pixels": torch.randn(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))})
+        noised = diffusion.noised(found, torch.Generator().manual_seed(0))
+    levels = diffusion.scheduler.alphas_cumprod[noised.timesteps].view(-1, 1, 1, 1)
+    assert torch.allclose(noised.noisy, levels.sqrt() * found + (1 - levels).sqrt() * noised.noise, atol=1e-6)
+
+
 def test_interrupted_latents_go_on(runs: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latents, "_PART", 4)
     config = latents.LatentsConfig(tmp_path / "cache", DataConfig([data], SIZE), runs / "vae", runs / "text", TOKENS)
@@ -333,6 +393,15 @@ def test_published_recipe_on_tiny_pipelines(name: str, data: Path, tmp_path: Pat
     assert len(written.down_blocks) == (4 if name == "lcm" else 3)
 
 
+def test_full_recipe_reads_what_its_stages_write() -> None:
+    written = {
+        stage.get("output") for path in (CONFIGS / "full").glob("data-*.yaml") for stage in yaml.safe_load_all(path.read_text())
+    }
+    for name in FULL:
+        config = yaml.safe_load((CONFIGS / "full" / f"{name}.yaml").read_text(encoding="utf-8"))
+        assert set(config["data"]["pictures"]["datasets"]) <= written, name
+
+
 # --- The command line ---
 
 
@@ -353,6 +422,13 @@ def test_shipped_configurations_are_valid(name: str) -> None:
         ("vae", "decoder_only=true", "decoder_only: needs start"),
         ("vae-decoder", "anchor_weight=1", "anchor_weight: is for the encoder"),
         ("vae", "model.norm_num_groups=5", "multiples of norm_num_groups"),
+        ("vae", "data.random_crop=60", "must be multiples of 8"),
+        ("vae", "seed=-1", "seed must not be negative"),
+        ("vae", "loop.beta1=1", "beta1 must be in [0, 1)"),
+        ("vae", "loop.schedule=constant", "constant has no warm-up"),
+        ("text", "data.flip=true", "data.flip"),
+        ("teacher", "unet.norm_num_groups=0", "norm_num_groups and attention_heads"),
+        ("lcm", "solver_steps=600", "solver_steps must divide 1000"),
         ("text", "model.num_attention_heads=7", "multiple of num_attention_heads"),
         ("latents", "data.flip=true", "data.flip"),
         ("teacher", "diffusion.prediction_type=x0", "epsilon or v_prediction"),
@@ -422,8 +498,18 @@ def test_a_killed_process_ends_the_training_in_a_sentence(runs: Path, tmp_path: 
         other.kill()
         rest = process.stderr.read()
     assert process.returncode == 1, rest
-    assert "training process 1 ended with status -9" in rest
+    assert "training process 1 was ended by signal 9" in rest
     assert "Traceback" not in rest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_error_of_one_process_is_everyone_s(rank: int) -> None:
+    """Whichever has it; and the others, which wait in a collective operation, are not waited for."""
+    start = time.monotonic()
+    with pytest.raises(UserError, match=f"^process {rank} has had enough$"):
+        processes.run(2, failing_process.main, rank)
+    assert time.monotonic() - start < 300
 
 
 @pytest.mark.slow

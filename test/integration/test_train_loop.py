@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import plain_regression
@@ -21,7 +22,7 @@ from edgefusion.errors import UserError
 from edgefusion.train.averages import moving_average
 from edgefusion.train.config import Limits, RunConfig
 from edgefusion.train.loop import Outcome, train
-from edgefusion.train.order import Order
+from edgefusion.train.order import Order, Pick
 from edgefusion.train.task import Values
 
 
@@ -96,6 +97,11 @@ def test_signal_ends_with_a_checkpoint(tmp_path: Path, number: int, capfd: pytes
     assert_same_weights(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_a_limit_that_is_reached_is_no_more_steps(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert train(Regression(), Points(), config(tmp_path), Limits(max_steps=2)) == Outcome(2, "--max-steps 2")
+
+
 def test_time_limit(tmp_path: Path) -> None:
     outcome = train(Regression(), Points(), config(tmp_path), Limits(max_minutes=1e-9))
     assert outcome.step == 1
@@ -118,9 +124,9 @@ def test_finished_run_does_nothing(tmp_path: Path) -> None:
 
 
 def test_a_run_can_be_prolonged(tmp_path: Path) -> None:
-    train(Regression(), Points(), config(tmp_path / "whole", schedule="constant"))
-    train(Regression(), Points(), config(tmp_path / "parts", schedule="constant", steps=4))
-    train(Regression(), Points(), config(tmp_path / "parts", schedule="constant", steps=8, log_every=1))
+    train(Regression(), Points(), config(tmp_path / "whole", schedule="constant_with_warmup"))
+    train(Regression(), Points(), config(tmp_path / "parts", schedule="constant_with_warmup", steps=4))
+    train(Regression(), Points(), config(tmp_path / "parts", schedule="constant_with_warmup", steps=8, log_every=1))
     assert_same_weights(tmp_path / "whole", tmp_path / "parts")
 
 
@@ -158,6 +164,38 @@ def test_loss_that_is_no_number_keeps_the_last_checkpoint(tmp_path: Path) -> Non
     with pytest.raises(UserError, match="learning_rate"):
         train(Regression(broken_at=6), Points(), config(tmp_path))
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000003"]
+
+
+def test_weights_that_are_no_numbers_keep_the_last_checkpoint(tmp_path: Path) -> None:
+    """The loss of the step in which a gradient overflows is still finite."""
+
+    class Overflow(Regression):
+        def loss(self, batch: Values, random: torch.Generator) -> tuple[torch.Tensor, Values]:
+            loss, values = super().loss(batch, random)
+            if self.updates == 5:
+                loss.register_hook(lambda gradient: gradient * float("inf"))
+            return loss, values
+
+    with pytest.raises(UserError, match="the weights at step 6 are no finite numbers"):
+        train(Overflow(), Points(), config(tmp_path))
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000003"]
+
+
+class BadPoint(Points):
+    def __getitem__(self, picks: Sequence[Pick]) -> Values:
+        raise UserError("the picture of p7 cannot be decoded; make the dataset again")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_source_s_error_stays_a_sentence(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(UserError, match=r"^the picture of p7 cannot be decoded; make the dataset again$"):
+        train(Regression(), BadPoint(), config(tmp_path, workers=workers))
+
+
+def test_reading_ahead_changes_nothing(tmp_path: Path) -> None:
+    for workers in (0, 1):
+        train(Regression(), Points(), config(tmp_path / str(workers), workers=workers))
+    assert_same_weights(tmp_path / "0", tmp_path / "1")
 
 
 def test_logs_hold_every_interval(tmp_path: Path) -> None:

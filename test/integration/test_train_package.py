@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,13 @@ def test_refusals_leave_nothing(config: package.PackageConfig, tmp_path: Path) -
         package.run(dataclasses.replace(new, teacher=other.parent))
     with pytest.raises(UserError, match="train it with decoder_only"):
         package.run(dataclasses.replace(new, decoder=other))
+    copied = tmp_path / "teacher"
+    shutil.copytree(config.teacher, copied)
+    with pytest.raises(UserError, match=f"its teacher was '{config.teacher}/pipeline', not that of {copied}"):
+        package.run(dataclasses.replace(new, teacher=copied))
+    shutil.rmtree(copied / "logs")
+    with pytest.raises(UserError, match="was logs/ removed"):
+        package.run(dataclasses.replace(new, text=copied))
     with pytest.raises(UserError, match="not the folder of a training run"):
         package.run(dataclasses.replace(new, text=tmp_path / "nothing"))
     assert not new.output.exists()

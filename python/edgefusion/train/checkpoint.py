@@ -1,6 +1,6 @@
 """A run's folder: its configuration, its checkpoints, and whether an invocation may go on with them.
 
-RUN/config.yaml               the configuration of the invocation that made the newest checkpoint
+RUN/config.yaml               the configuration of the last invocation
 RUN/checkpoints/step-00001000 what accelerate saves: weights, optimizer, averages, random states
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from edgefusion.data.shards import write_text
 from edgefusion.errors import UserError
 from edgefusion.train import config as shared
 
@@ -51,7 +52,11 @@ class RunFolder:
         elif self.folder.is_dir() and any(self.folder.iterdir()):
             raise UserError(f"{self.folder}: not empty and not the folder of a training run; choose another output")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._record.write_text(yaml.safe_dump(self.config, sort_keys=False), encoding="utf-8")
+        write_text(self._record, yaml.safe_dump(self.config, sort_keys=False))
+        return self.newest()
+
+    def newest(self) -> tuple[int, Path] | None:
+        """The newest of `checkpoints`."""
         return max(self.checkpoints(), default=None)
 
     def _check_same(self) -> None:
@@ -98,7 +103,7 @@ def _first_difference(earlier: Any, now: Any, key: str = "") -> str:  # noqa: AN
 
 
 def replace_folder(final: Path, write: Callable[[Path], None]) -> None:
-    """Has `write` fill a folder beside `final`, which then takes its place: a reader sees the old one or the new one whole."""
+    """Has `write` fill a folder beside `final`, which then takes its place: what is there under that name is always whole."""
     final.parent.mkdir(parents=True, exist_ok=True)
     partial, old = final.with_name(f".{final.name}.partial"), final.with_name(f".{final.name}.old")
     for leftover in (partial, old):

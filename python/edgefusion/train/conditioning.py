@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from edgefusion.errors import UserError
 from edgefusion.train import latents
 from edgefusion.train.data import Batch, DataConfig, Pictures
 from edgefusion.train.loop import Source
@@ -54,30 +55,39 @@ class _EncodedPictures:
         return {**self._pictures[picks], "input_ids": ids}
 
 
-def open_source(config: LatentDataConfig, seed: int, tokenizer: CLIPTokenizer, length: int) -> Source:
-    """The batches that `config` describes; captions have `length` tokens."""
-    if config.pictures:
-        return _EncodedPictures(config.pictures, seed, tokenizer, length)
-    return latents.CachedLatents(config.latents, seed, config.repeats)
-
-
 class Conditioning:
     """Turns a batch into latents and text states, with captions dropped at random."""
 
-    def __init__(self, vae: AutoencoderKL, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer, caption_drop: float) -> None:
-        self._vae, self._drop = vae, caption_drop
-        length = text_encoder.config.max_position_embeddings
-        self._empty = token_ids(tokenizer, [""], length)
+    def __init__(
+        self, vae: AutoencoderKL, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer, config: LatentDataConfig
+    ) -> None:
+        self._vae, self._tokenizer, self._config = vae, tokenizer, config
+        self._length = text_encoder.config.max_position_embeddings
+        self._empty = token_ids(tokenizer, [""], self._length)
+
+    def source(self, seed: int) -> Source:
+        """The batches that the configuration describes; UserError for cached latents of another autoencoder or other captions."""
+        if self._config.pictures:
+            return _EncodedPictures(self._config.pictures, seed, self._tokenizer, self._length)
+        for cache in self._config.latents:
+            latents.check_autoencoder(cache, self._vae)
+        cached = latents.CachedLatents(self._config.latents, seed, self._config.repeats)
+        if cached.tokens != self._length:
+            raise UserError(
+                f"{self._config.latents[0]}: captions of {cached.tokens} tokens, and the text encoder takes {self._length}; "
+                "compute the latents again with that max_tokens"
+            )
+        return cached
 
     @torch.no_grad()
     def latents(self, batch: Values) -> torch.Tensor:
-        """[N, C, h, w], scaled."""
-        return batch["latents"] if "latents" in batch else latents.encode(self._vae, batch["pixels"])
+        """float32 [N, C, h, w], scaled: noise levels would be rounded in the latents' precision."""
+        return batch["latents"] if "latents" in batch else latents.encode(self._vae, batch["pixels"]).float()
 
     def input_ids(self, batch: Values, random: torch.Generator) -> torch.Tensor:
         """[N, L], some replaced by those of the empty caption."""
         ids = batch["input_ids"]
-        dropped = torch.rand(len(ids), 1, generator=random) < self._drop
+        dropped = torch.rand(len(ids), 1, generator=random) < self._config.caption_drop
         return torch.where(dropped.to(ids.device), self._empty.to(ids.device), ids)
 
     def empty_ids(self, count: int, device: torch.device) -> torch.Tensor:

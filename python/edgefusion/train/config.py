@@ -44,8 +44,11 @@ class LoopConfig:
                 raise ValueError(f"{name} must not be negative")
         if self.learning_rate <= 0:
             raise ValueError("learning_rate must be positive")
-        if not 0 <= self.ema_decay < 1:
-            raise ValueError("ema_decay must be in [0, 1)")
+        for name in ("ema_decay", "beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1)")
+        if self.warmup_steps and self.schedule == "constant":
+            raise ValueError("warmup_steps: the schedule constant has no warm-up; use constant_with_warmup")
 
     #: Keys that do not change what a step computes: a run may go on with other values of these.
     FREE = ("checkpoint_every", "checkpoints_kept", "log_every", "threads", "workers")
@@ -69,6 +72,10 @@ class RunConfig:
     output: Path
     loop: LoopConfig
     seed: int
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError("seed must not be negative")
 
 
 def identity(config: dict[str, Any]) -> dict[str, Any]:

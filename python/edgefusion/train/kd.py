@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from edgefusion.errors import UserError
 from edgefusion.train import blocks, conditioning, networks, pipeline
 from edgefusion.train.conditioning import LatentDataConfig
 from edgefusion.train.config import UNLIMITED, Limits, RunConfig
@@ -35,6 +36,7 @@ class KdConfig(RunConfig):
     feature_weight: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.initial and self.start:
             raise ValueError("initial and start: give at most one of them")
         if min(self.task_weight, self.output_weight, self.feature_weight) < 0:
@@ -64,14 +66,15 @@ class KdTask(Task):
             student = blocks.remove_blocks(networks.load_unet(config.initial) if config.initial else teacher)
         self.parts.unet = student
         self.diffusion = Diffusion(DiffusionConfig(self.prediction))
-        self.conditioning = conditioning.Conditioning(
-            self.parts.vae, self.parts.text_encoder, self.parts.tokenizer, config.data.caption_drop
-        )
+        self.conditioning = conditioning.Conditioning(self.parts.vae, self.parts.text_encoder, self.parts.tokenizer, config.data)
         self.trained = {"unet": student}
         self.frozen = {"teacher": teacher, "vae": self.parts.vae, "text_encoder": self.parts.text_encoder}
         pairs = blocks.feature_pairs(student)
-        self._features = blocks.Features(student, [ours for ours, _ in pairs])
-        self._teacher_features = blocks.Features(teacher, [theirs for _, theirs in pairs])
+        try:
+            self._features = blocks.Features(student, [ours for ours, _ in pairs])
+            self._teacher_features = blocks.Features(teacher, [theirs for _, theirs in pairs])
+        except AttributeError as error:
+            raise UserError(f"'{config.start}' is not a student of '{config.teacher}': {error}") from None
 
     def loss(self, batch: Values, random: torch.Generator) -> tuple[torch.Tensor, Values]:
         noised = self.diffusion.noised(self.conditioning.latents(batch), random)
@@ -94,6 +97,4 @@ class KdTask(Task):
 def run(config: KdConfig, limits: Limits = UNLIMITED, start_over: bool = False) -> Outcome:
     """Trains the student and writes `config.output`/pipeline."""
     task = KdTask(config)
-    length = task.parts.text_encoder.config.max_position_embeddings
-    source = conditioning.open_source(config.data, config.seed, task.parts.tokenizer, length)
-    return train(task, source, config, limits, start_over)
+    return train(task, task.conditioning.source(config.seed), config, limits, start_over)

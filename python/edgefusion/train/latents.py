@@ -2,7 +2,7 @@
 
     CACHE/part-00000.safetensors  latents float32 [n, C, h, w]; counts int32 [n], the captions of each picture;
                                   ids int32 [m, L], the tokens of all captions
-    CACHE/latents.json            the configuration, and how many pictures there are
+    CACHE/latents.json            the configuration, how many pictures there are, and digests of autoencoder and datasets
 
 Latents are as the U-Net sees them: the mean of the autoencoder's posterior times its scaling factor.
 """
@@ -22,17 +22,17 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTokenizer
 
 from edgefusion import configuration
-from edgefusion.data import shards
+from edgefusion.data import shards, stage
 from edgefusion.errors import UserError
 from edgefusion.train import machine
 from edgefusion.train.data import Batch, DataConfig, Pictures, captions_of, to_unit_range
-from edgefusion.train.networks import load_tokenizer, load_vae
+from edgefusion.train.networks import encoder_digest, load_tokenizer, load_vae
 from edgefusion.train.order import Pick, pick_generator
 from edgefusion.train.progress import say
 from edgefusion.train.text import token_ids
 
 _PART = 1024
-_RECORD = "latents.json"
+_RECORD, _AUTOENCODER = "latents.json", "autoencoder"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +62,13 @@ def encode(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
 def run(config: LatentsConfig) -> int:
     """Writes the cache `config.output`, going on after the parts that are there; returns how many pictures it holds."""
     machine.prepare(config.threads)
-    described = {"configuration": configuration.as_dict(config)}
-    _claim(config.output, described)
     vae, tokenizer = load_vae(config.vae).eval(), load_tokenizer(config.tokenizer)
+    described = {
+        "configuration": configuration.as_dict(config),
+        _AUTOENCODER: encoder_digest(vae),
+        "datasets": [stage.state(dataset) for dataset in config.data.datasets],
+    }
+    _claim(config.output, described)
     vae.to(PartialState().device)
     pictures = Pictures(dataclasses.replace(config.data, in_memory=False), seed=0)
     for part, first in enumerate(range(0, len(pictures), _PART)):
@@ -82,7 +86,9 @@ def _claim(output: Path, described: dict[str, Any]) -> None:
     record = output / ".configuration.json"
     if record.is_file():
         if json.loads(record.read_text(encoding="utf-8")) != described:
-            raise UserError(f"{output}: holds latents of another configuration; choose another output or remove it")
+            raise UserError(
+                f"{output}: holds latents of another configuration, autoencoder or dataset; choose another output or remove it"
+            )
     elif output.is_dir() and any(output.iterdir()):
         raise UserError(f"{output}: not empty and not a cache of latents; choose another output")
     shards.write_json(record, described)
@@ -128,6 +134,11 @@ class CachedLatents:
         per_picture = [times[cache] for part, cache in parts for _ in range(len(part["latents"]))]
         self._order = torch.arange(len(self.latents)).repeat_interleave(torch.tensor(per_picture)).tolist()
 
+    @property
+    def tokens(self) -> int:
+        """Tokens of a caption."""
+        return self._ids.shape[1]
+
     def __len__(self) -> int:
         return len(self._order)
 
@@ -140,7 +151,19 @@ class CachedLatents:
         return {"latents": self.latents[indices], "input_ids": self._ids[captions].long()}
 
 
+def _record(cache: Path) -> dict[str, Any]:
+    try:
+        return json.loads((cache / _RECORD).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{cache}: not a complete cache of latents; `edgefusion train latents` writes one") from None
+
+
+def check_autoencoder(cache: Path, vae: AutoencoderKL) -> None:
+    """UserError if the latents in `cache` are not those of `vae`."""
+    if _record(cache).get(_AUTOENCODER) != encoder_digest(vae):
+        raise UserError(f"{cache}: latents of another autoencoder than the one given; compute them again with that")
+
+
 def _parts(cache: Path) -> list[dict[str, torch.Tensor]]:
-    if not (cache / _RECORD).is_file():
-        raise UserError(f"{cache}: not a complete cache of latents; `edgefusion train latents` writes one")
+    _record(cache)
     return [load_file(path) for path in sorted(cache.glob("part-*.safetensors"))]

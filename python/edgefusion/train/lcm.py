@@ -19,7 +19,7 @@ from edgefusion.train import conditioning, consistency, networks, pipeline
 from edgefusion.train.averages import moving_average
 from edgefusion.train.conditioning import LatentDataConfig
 from edgefusion.train.config import UNLIMITED, Limits, RunConfig
-from edgefusion.train.diffusion import Diffusion, DiffusionConfig
+from edgefusion.train.diffusion import SCHEDULE, Diffusion, DiffusionConfig
 from edgefusion.train.loop import Outcome, train
 from edgefusion.train.task import Task, Values
 
@@ -41,12 +41,13 @@ class LcmConfig(RunConfig):
     huber_delta: float = 0.001
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.guidance_min <= self.guidance_max:
             raise ValueError("guidance_min and guidance_max must be a range of numbers that are not negative")
         if self.guidance_embedding < 4 or self.guidance_embedding % 2:
             raise ValueError("guidance_embedding must be even and at least 4")
-        if not 1 <= self.solver_steps <= 1000:
-            raise ValueError("solver_steps must be between 1 and 1000")
+        if self.solver_steps < 1 or SCHEDULE["num_train_timesteps"] % self.solver_steps:
+            raise ValueError(f"solver_steps must divide {SCHEDULE['num_train_timesteps']} (50 as published)")
         if not 0 <= self.target_decay < 1:
             raise ValueError("target_decay must be in [0, 1)")
 
@@ -90,9 +91,7 @@ class LcmTask(Task):
         self.scheduler = diffusion.scheduler
         self.schedule = consistency.Schedule(self.scheduler.alphas_cumprod)
         self.solver = consistency.DdimSolver(self.schedule, self.scheduler.config.num_train_timesteps, config.solver_steps)
-        self.conditioning = conditioning.Conditioning(
-            self.parts.vae, self.parts.text_encoder, self.parts.tokenizer, config.data.caption_drop
-        )
+        self.conditioning = conditioning.Conditioning(self.parts.vae, self.parts.text_encoder, self.parts.tokenizer, config.data)
 
     def loss(self, batch: Values, random: torch.Generator) -> tuple[torch.Tensor, Values]:
         latents, config = self.conditioning.latents(batch), self.config
@@ -152,6 +151,4 @@ class LcmTask(Task):
 def run(config: LcmConfig, limits: Limits = UNLIMITED, start_over: bool = False) -> Outcome:
     """Trains the student and writes `config.output`/pipeline with LCM's scheduler."""
     task = LcmTask(config)
-    length = task.parts.text_encoder.config.max_position_embeddings
-    source = conditioning.open_source(config.data, config.seed, task.parts.tokenizer, length)
-    return train(task, source, config, limits, start_over)
+    return train(task, task.conditioning.source(config.seed), config, limits, start_over)

@@ -65,12 +65,16 @@ class Stop:
             raise KeyboardInterrupt
         self._signal = signal.Signals(number).name
 
+    def reached(self, step: int) -> str:
+        """Why a run that is at `step` is not to go on at all; empty if it may."""
+        return f"--max-steps {self._limits.max_steps}" if self._limits.max_steps and step >= self._limits.max_steps else ""
+
     def reason(self, step: int) -> str:
         """Why to stop after `step` steps; empty to go on."""
         if self._signal:
             return self._signal
-        if self._limits.max_steps and step >= self._limits.max_steps:
-            return f"--max-steps {self._limits.max_steps}"
+        if reached := self.reached(step):
+            return reached
         return f"--max-minutes {self._limits.max_minutes:g}" if time.monotonic() >= self._deadline else ""
 
 
@@ -94,6 +98,19 @@ def _enable_gradient_checkpointing(network: torch.nn.Module) -> None:
     raise UserError(f"loop.gradient_checkpointing: {type(network).__name__} cannot recompute its activations; set it to false")
 
 
+class _Reporting:
+    """A source whose UserErrors are handed over as batches: torch would make a traceback of those of its worker processes."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __getitem__(self, picks: Sequence[Pick]) -> Values | UserError:
+        try:
+            return self._source[picks]
+        except UserError as error:
+            return error
+
+
 class _Loop:
     def __init__(self, task: Task, source: Source, config: RunConfig) -> None:
         self.task, self.source, self.config = task, source, config
@@ -108,6 +125,8 @@ class _Loop:
             log_with="tensorboard",
             project_config=project,
         )
+        if self.loop.precision == "fp16" and self.accelerator.device.type == "cpu":
+            raise UserError("loop.precision: fp16 needs a GPU; use bf16 or float32 on a CPU")
         self.folder = RunFolder(config.output, self._record())
         self._prepare()
 
@@ -157,6 +176,9 @@ class _Loop:
             self._write_result()
             progress.say(f"{self.task.name}: finished before, at step {step:,}; the result is in {self.config.output}")
             return Outcome(step, "")
+        if reason := stop.reached(step):
+            progress.say(self._stopped(step, reason))
+            return Outcome(step, reason)
         # On resume, what an interrupted invocation logged after its last checkpoint is dropped.
         self.accelerator.init_trackers("", init_kwargs={"tensorboard": {"purge_step": step + 1}})
         with contextlib.closing(self._batches(step)) as batches:
@@ -168,9 +190,9 @@ class _Loop:
         return self.loop.batch_size * self.loop.accumulate * self.accelerator.num_processes
 
     def _resume(self, start_over: bool) -> int:
-        # One process looks into the folder and the others follow.
+        # One process takes the folder and the others follow.
         with self.accelerator.main_process_first():
-            newest = self.folder.claim(start_over and self.accelerator.is_main_process)
+            newest = self.folder.claim(start_over) if self.accelerator.is_main_process else self.folder.newest()
         if not newest:
             return 0
         self.accelerator.load_state(str(newest[1]))
@@ -183,7 +205,7 @@ class _Loop:
             len(self.source), self.loop.batch_size, self.config.seed, accelerator.process_index, accelerator.num_processes
         )
         loader = torch.utils.data.DataLoader(
-            self.source,  # type: ignore[arg-type]
+            _Reporting(self.source),  # type: ignore[arg-type]
             sampler=order.batches(start),
             batch_size=None,
             num_workers=self.loop.workers,
@@ -191,6 +213,8 @@ class _Loop:
             generator=torch.Generator(),
         )
         for number, batch in enumerate(loader, start):
+            if isinstance(batch, UserError):
+                raise batch
             yield number, {name: value.to(accelerator.device) for name, value in batch.items()}
 
     def _steps(self, step: int, batches: Iterator[tuple[int, Values]], stop: Stop, progress: Progress) -> Outcome:
@@ -207,14 +231,15 @@ class _Loop:
                 self._save(step)
                 progress.pause()
             if reason:
-                progress.say(
-                    f"{self.task.name}: stopped at step {step:,} of {self.loop.steps:,} ({reason}); "
-                    f"run the same command again to go on from there"
-                )
+                progress.say(self._stopped(step, reason))
                 return Outcome(step, reason)
             if step >= self.loop.steps:
                 progress.say(f"{self.task.name}: finished, {step:,} steps; the result is in {self.config.output}")
                 return Outcome(step, "")
+
+    def _stopped(self, step: int, reason: str) -> str:
+        place = f"step {step:,} of {self.loop.steps:,}"
+        return f"{self.task.name}: stopped at {place} ({reason}); run the same command again to go on from there"
 
     def _step(self, batches: Iterator[tuple[int, Values]], meter: Meter) -> None:
         """One update of the weights."""
@@ -253,11 +278,12 @@ class _Loop:
     def _save(self, step: int) -> None:
         """A checkpoint, to which every process adds its random state, then the result with the averaged weights."""
         accelerator = self.accelerator
-        loss = float(accelerator.reduce(self.last_loss))
-        if not math.isfinite(loss):
+        # The loss is from before the update, and may still be a number when a weight is none any more.
+        broken = not math.isfinite(float(accelerator.reduce(self.last_loss)))
+        if broken or not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
             raise UserError(
-                f"{self.task.name}: the loss is {loss} at step {step:,}; lower loop.learning_rate or raise "
-                "loop.warmup_steps; the last checkpoint is from before (--start-over discards it)"
+                f"{self.task.name}: the {'loss' if broken else 'weights'} at step {step:,} are no finite numbers; lower "
+                "loop.learning_rate or warm up for longer; the last checkpoint is from before (--start-over discards it)"
             )
         if accelerator.is_main_process:
             self.folder.begin(step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,15 @@ def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     """Are all weights equal, bit for bit?"""
     ours, theirs = one.state_dict(), other.state_dict()
     return ours.keys() == theirs.keys() and all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def encoder_digest(vae: AutoencoderKL) -> str:
+    """Of what a picture's latents depend on: the encoder, and the factor that scales them."""
+    digest = hashlib.sha256(repr(vae.config.scaling_factor).encode())
+    for name, value in vae.state_dict().items():
+        if name.startswith(("encoder.", "quant_conv.")):
+            digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def packaged_tokenizer(length: int) -> CLIPTokenizer:

@@ -18,7 +18,7 @@ from diffusers import LCMScheduler
 
 from edgefusion.errors import UserError
 from edgefusion.export import tokenizer_files
-from edgefusion.train import model_card, networks, pipeline
+from edgefusion.train import model_card, networks, pipeline, run_record
 from edgefusion.train.checkpoint import replace_folder
 from edgefusion.train.pipeline import Parts
 
@@ -26,8 +26,8 @@ from edgefusion.train.pipeline import Parts
 @dataclasses.dataclass(frozen=True)
 class PackageConfig:
     """`vae`, `text`, `teacher`, `kd` and `lcm` are folders of runs; `decoder` is one of `train vae` with `decoder_only`, whose
-    decoder takes the place of the first one. `vae_before` are the runs that `vae` went on from, for the card alone. `card` is
-    what the model card says beyond what the runs tell.
+    decoder takes the place of the first one. `vae_before` and `teacher_before` are the runs that `vae` and `teacher` went on
+    from, for the card alone. `card` is what the model card says beyond what the runs tell.
     """
 
     output: Path
@@ -38,6 +38,7 @@ class PackageConfig:
     lcm: Path
     card: model_card.CardConfig
     vae_before: list[Path] = dataclasses.field(default_factory=list)
+    teacher_before: list[Path] = dataclasses.field(default_factory=list)
     decoder: Path | None = None
     max_megabytes: float = 60.0
 
@@ -48,6 +49,7 @@ class PackageConfig:
             ("autoencoder", self.vae),
             ("decoder", self.decoder),
             ("text encoder", self.text),
+            *((f"teacher, part {part}", run) for part, run in enumerate(self.teacher_before, 1)),
             ("teacher", self.teacher),
             ("student (distilled)", self.kd),
             ("student (consistency)", self.lcm),
@@ -91,19 +93,23 @@ def _assemble(config: PackageConfig) -> tuple[Parts, torch.nn.Module]:
     parts, large = pipeline.load_parts(config.lcm / "pipeline"), config.teacher / "pipeline"
     if not networks.same_weights(parts.text_encoder, networks.load_text_encoder(large)):
         raise UserError(f"{config.lcm} and {config.teacher} have different text encoders; a package has one for both U-Nets")
-    if not _same_latents(parts.vae, networks.load_vae(large)):
+    if networks.encoder_digest(parts.vae) != networks.encoder_digest(networks.load_vae(large)):
         raise UserError(f"{config.lcm} and {config.teacher} have different autoencoders; a package has one for both U-Nets")
     if config.decoder:
         vae = networks.load_vae(config.decoder)
-        if not _same_latents(parts.vae, vae):
+        if networks.encoder_digest(parts.vae) != networks.encoder_digest(vae):
             raise UserError(f"{config.decoder}: another encoder than that of {config.lcm}; train it with decoder_only")
         parts.vae = vae
+    _check_origin(config.lcm, "student", config.kd)
+    _check_origin(config.kd, "teacher", config.teacher)
     return parts, networks.load_unet(large)
 
 
-def _same_latents(one: torch.nn.Module, other: torch.nn.Module) -> bool:
-    same = (networks.same_weights(getattr(one, name), getattr(other, name)) for name in ("encoder", "quant_conv"))
-    return one.config.scaling_factor == other.config.scaling_factor and all(same)
+def _check_origin(run: Path, key: str, origin: Path) -> None:
+    """Refuses a run that was not distilled from the run `origin`: the card would tell of another training."""
+    named = run_record.config(run).get(key)
+    if named != str(origin / "pipeline"):
+        raise UserError(f"{run}: its {key} was '{named}', not that of {origin}; give the run that it came from")
 
 
 def _halve(name: str, network: torch.nn.Module) -> None:

@@ -34,13 +34,13 @@ class Parts:
     unet: UNet2DConditionModel
 
 
-def load_parts(origin: str | Path, unet: str | Path | None = None) -> Parts:
-    """The parts of the pipeline folder (or hub id) `origin`; the U-Net from elsewhere where `unet` says so."""
+def load_parts(origin: str | Path) -> Parts:
+    """The parts of the pipeline folder (or hub id) `origin`."""
     return Parts(
         networks.load_vae(origin),
         networks.load_text_encoder(origin),
         networks.load_tokenizer(origin),
-        networks.load_unet(unet or origin),
+        networks.load_unet(origin),
     )
 
 

@@ -46,16 +46,23 @@ class RunRecord:
 
 def read(run: Path) -> RunRecord:
     """The record of the folder `run`; UserError if it is none, or if nothing was logged."""
-    try:
-        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{run}: not the folder of a training run ({error.strerror}: config.yaml)") from None
-    # 0 keeps every point.
-    events = EventAccumulator(str(run / "logs"), size_guidance={"scalars": 0}).Reload()
-    curves = {name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]}
+    configuration = config(run)
+    curves = {}
+    if (run / "logs").is_dir():
+        # 0 keeps every point.
+        events = EventAccumulator(str(run / "logs"), size_guidance={"scalars": 0}).Reload()
+        curves = {name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]}
     if "loss" not in curves:
         raise UserError(f"{run}: its logs hold no loss; was logs/ removed?")
-    return RunRecord(config, curves)
+    return RunRecord(configuration, curves)
+
+
+def config(run: Path) -> dict[str, Any]:
+    """The configuration of the folder `run`; UserError if it is none."""
+    try:
+        return yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{run}: not the folder of a training run ({error.strerror}: config.yaml)") from None
 
 
 def datasets(config: dict[str, Any]) -> list[Path]:

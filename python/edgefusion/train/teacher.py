@@ -34,6 +34,8 @@ class UNetConfig:
     def __post_init__(self) -> None:
         if len(self.attention) != len(self.block_out_channels):
             raise ValueError("attention needs true or false for each of block_out_channels")
+        if self.norm_num_groups < 1 or self.attention_heads < 1:
+            raise ValueError("norm_num_groups and attention_heads must be at least 1")
         for channels in self.block_out_channels:
             if channels % self.norm_num_groups or channels % self.attention_heads:
                 raise ValueError("block_out_channels must be multiples of norm_num_groups and of attention_heads")
@@ -55,6 +57,7 @@ class TeacherConfig(RunConfig):
     train_text_encoder: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.unet is None) == (self.start is None):
             raise ValueError("unet or start: give one of them")
 
@@ -94,7 +97,7 @@ class TeacherTask(Task):
         )
         self.parts = pipeline.Parts(vae, text_encoder, tokenizer, unet)
         self.diffusion = Diffusion(config.diffusion)
-        self.conditioning = conditioning.Conditioning(vae, text_encoder, tokenizer, config.data.caption_drop)
+        self.conditioning = conditioning.Conditioning(vae, text_encoder, tokenizer, config.data)
         self.trained, self.frozen = {"unet": unet}, {"vae": vae}
         (self.trained if config.train_text_encoder else self.frozen)["text_encoder"] = text_encoder
 
@@ -125,6 +128,4 @@ def _check_prediction(config: TeacherConfig) -> None:
 def run(config: TeacherConfig, limits: Limits = UNLIMITED, start_over: bool = False) -> Outcome:
     """Trains the U-Net (and the text encoder, if asked to) and writes `config.output`/pipeline."""
     task = TeacherTask(config)
-    length = task.parts.text_encoder.config.max_position_embeddings
-    source = conditioning.open_source(config.data, config.seed, task.parts.tokenizer, length)
-    return train(task, source, config, limits, start_over)
+    return train(task, task.conditioning.source(config.seed), config, limits, start_over)

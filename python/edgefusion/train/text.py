@@ -13,9 +13,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from edgefusion.data import stage
 from edgefusion.eval import DEFAULT_FEATURES, features
 from edgefusion.eval.scorer import Scorer
 from edgefusion.train.checkpoint import replace_folder
@@ -40,7 +42,7 @@ class TextModelConfig:
     max_position_embeddings: int = 77
 
     def __post_init__(self) -> None:
-        if self.hidden_size % self.num_attention_heads:
+        if self.num_attention_heads < 1 or self.hidden_size % self.num_attention_heads:
             raise ValueError("hidden_size must be a multiple of num_attention_heads")
 
 
@@ -52,6 +54,13 @@ class TextConfig(RunConfig):
     extractor: str = DEFAULT_FEATURES
     embedding_size: int = 256
     dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.data.flip or self.data.random_crop or self.data.swap_colours:
+            raise ValueError("data.flip, random_crop and swap_colours: features are of one view of each picture; leave them out")
+        if not 0 <= self.dropout < 1:
+            raise ValueError("dropout must be in [0, 1)")
 
 
 def build(model: TextModelConfig, tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -97,11 +106,17 @@ class Pairs:
         same = torch.tensor([[one == other for other in captions] for one in captions])
         return {"features": self._features[[index for _, index in picks]], "input_ids": ids[:, :longest], "same": same}
 
+    def _origin(self) -> dict[str, str]:
+        """What the features depend on."""
+        data = self._config.data
+        made = ",".join(stage.state(dataset) for dataset in data.datasets)
+        return {"datasets": made, "size": str(data.size), "extractor": self._config.extractor}
+
     def _load(self) -> torch.Tensor:
         if self._cache.is_file():
-            found = load_file(self._cache)["features"]
-            if len(found) == len(self):
-                return found
+            with safe_open(self._cache, "pt") as found:
+                if found.metadata() == self._origin():
+                    return found.get_tensor("features")
         extractor = features.load(self._config.extractor)
         parts = []
         for first in range(0, len(self), 256):
@@ -111,7 +126,7 @@ class Pairs:
         computed = torch.cat(parts)
         # Each process of a training computes them.
         partial = self._cache.with_suffix(f".partial-{os.getpid()}")
-        save_file({"features": computed}, partial)
+        save_file({"features": computed}, partial, metadata=self._origin())
         partial.replace(self._cache)
         return computed
 

@@ -46,7 +46,7 @@ class VaeModelConfig:
     mid_block_add_attention: bool = False
 
     def __post_init__(self) -> None:
-        if any(channels % self.norm_num_groups for channels in self.block_out_channels):
+        if self.norm_num_groups < 1 or any(channels % self.norm_num_groups for channels in self.block_out_channels):
             raise ValueError("block_out_channels must be multiples of norm_num_groups")
 
 
@@ -70,12 +70,16 @@ class VaeConfig(RunConfig):
     kl_weight: float = 1e-6
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.model is None) == (self.start is None):
             raise ValueError("model or start: give one of them")
         if self.decoder_only and not self.start:
             raise ValueError("decoder_only: needs start, whose encoder is kept")
         if self.decoder_only and self.anchor_weight:
             raise ValueError("anchor_weight: is for the encoder, which decoder_only keeps as it is")
+        halvings = len(self.model.block_out_channels) - 1 if self.model else 0
+        if (self.data.random_crop or self.data.size) % 2**halvings:
+            raise ValueError(f"data.size and random_crop must be multiples of {2**halvings}, by which the model divides them")
 
 
 def build(model: VaeModelConfig, size: int) -> AutoencoderKL:
