@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from accelerate import PartialState
+from accelerate import Accelerator
 
 from edgefusion.errors import UserError
 
 
 def main(rank: int) -> None:
-    state = PartialState()
-    if state.process_index == rank:
+    accelerator = Accelerator()
+    if accelerator.process_index == rank:
         raise UserError(f"process {rank} has had enough")
-    state.wait_for_everyone()
+    accelerator.wait_for_everyone()
