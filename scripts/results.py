@@ -112,11 +112,13 @@ def _load(path: Path) -> dict:
 
 def _undone(plan: Plan) -> set[str]:
     """What the commands of jobs that are not done name, and no done job before them: it may be of an earlier form of the plan."""
-    first: dict[str, Job] = {}
+    known, undone = set(), set()
     for job in results_plan.expanded(plan):
-        for word in [str(job.output), *(word for command in job.commands for word in command)]:
-            first.setdefault(word, job)
-    return {word for word, job in first.items() if not is_done(plan, job)}
+        words = {str(job.output), *(word for command in job.commands for word in command)} - known
+        known |= words
+        if not is_done(plan, job):
+            undone |= words
+    return undone
 
 
 def _figure(report: dict, key: str) -> float | None:

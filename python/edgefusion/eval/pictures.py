@@ -51,39 +51,35 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     return records
 
 
-def _opener(path: Path) -> Callable[[], Image.Image]:
-    def load() -> Image.Image:
+def _opener(load: Callable[[], Image.Image], where: str, remedy: str) -> Callable[[], Image.Image]:
+    """`load`, whose failure is a UserError."""
+
+    def checked() -> Image.Image:
         try:
-            return sample.on_white(sample.decode(path.read_bytes()))
+            return load()
         except (OSError, sample.BadPictureError) as error:
-            raise UserError(f"{path}: cannot be read as a picture ({error}); generate it again or take its line out") from None
+            raise UserError(f"{where}: cannot be read as a picture ({error}); {remedy}") from None
 
-    return load
+    return checked
 
 
-def _stored_opener(dataset: Path, entry: sample.Sample) -> Callable[[], Image.Image]:
-    def load() -> Image.Image:
-        try:
-            return entry.image()
-        except sample.BadPictureError as error:
-            raise UserError(
-                f"{dataset}, sample {entry.key}: cannot be read as a picture ({error}); make the dataset again"
-            ) from None
+def _of_file(path: Path) -> Callable[[], Image.Image]:
+    return _opener(lambda: sample.on_white(sample.decode(path.read_bytes())), str(path), "generate it again or take its line out")
 
-    return load
+
+def _of_sample(dataset: Path, entry: sample.Sample) -> Callable[[], Image.Image]:
+    return _opener(entry.image, f"{dataset}, sample {entry.key}", "make the dataset again")
 
 
 def read(folder: Path, limit: int = 0, seed: int = 0) -> list[Picture]:
     """The pictures of `folder`, in order; with `limit`, so many of them, chosen by `seed`."""
     if (folder / PROMPTS).is_file():
         found = [
-            Picture(line["file"], line["prompt"], line.get("seed"), line.get("group", ""), _opener(folder / line["file"]))
+            Picture(line["file"], line["prompt"], line.get("seed"), line.get("group", ""), _of_file(folder / line["file"]))
             for line in read_records(folder)
         ]
     elif (folder / shards.SUMMARY).is_file() or (folder / ".stage").is_dir():
-        found = [
-            Picture(entry.key, entry.caption, None, "", _stored_opener(folder, entry)) for entry in shards.read_dataset(folder)
-        ]
+        found = [Picture(entry.key, entry.caption, None, "", _of_sample(folder, entry)) for entry in shards.read_dataset(folder)]
     else:
         raise UserError(f"'{folder}' holds neither {PROMPTS} (as `edgefusion eval generate` writes it) nor a dataset")
     if not found:

@@ -69,8 +69,7 @@ class Conditioning:
         """The batches that the configuration describes; UserError for cached latents of another autoencoder or other captions."""
         if self._config.pictures:
             return _EncodedPictures(self._config.pictures, seed, self._tokenizer, self._length)
-        for cache in self._config.latents:
-            latents.check_autoencoder(cache, self._vae)
+        latents.check_autoencoder(self._config.latents, self._vae)
         cached = latents.CachedLatents(self._config.latents, seed, self._config.repeats)
         if cached.tokens != self._length:
             raise UserError(

@@ -42,6 +42,11 @@ class DataConfig:
         if self.size < 1 or not 0 <= self.random_crop <= self.size:
             raise ValueError("size must be at least 1 and random_crop between 0 and size")
 
+    @property
+    def varied(self) -> bool:
+        """Does a picture look different each time it is drawn?"""
+        return bool(self.random_crop or self.flip or self.swap_colours)
+
 
 def index_datasets(datasets: Sequence[Path]) -> list[StoredSample]:
     """The samples of `datasets` that have a picture, in order; a UserError where there are none."""

@@ -48,7 +48,7 @@ class LatentsConfig:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        if self.data.flip or self.data.random_crop or self.data.swap_colours:
+        if self.data.varied:
             raise ValueError("data.flip, random_crop and swap_colours: a cache holds one view of each picture; leave them out")
         if self.batch_size < 1 or self.max_tokens < 2:
             raise ValueError("batch_size must be at least 1, max_tokens at least 2")
@@ -158,10 +158,12 @@ def _record(cache: Path) -> dict[str, Any]:
         raise UserError(f"{cache}: not a complete cache of latents; `edgefusion train latents` writes one") from None
 
 
-def check_autoencoder(cache: Path, vae: AutoencoderKL) -> None:
-    """UserError if the latents in `cache` are not those of `vae`."""
-    if _record(cache).get(_AUTOENCODER) != encoder_digest(vae):
-        raise UserError(f"{cache}: latents of another autoencoder than the one given; compute them again with that")
+def check_autoencoder(caches: Sequence[Path], vae: AutoencoderKL) -> None:
+    """UserError if the latents in one of `caches` are not those of `vae`."""
+    expected = encoder_digest(vae)
+    for cache in caches:
+        if _record(cache).get(_AUTOENCODER) != expected:
+            raise UserError(f"{cache}: latents of another autoencoder than the one given; compute them again with that")
 
 
 def _parts(cache: Path) -> list[dict[str, torch.Tensor]]:

@@ -57,7 +57,7 @@ class TextConfig(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.data.flip or self.data.random_crop or self.data.swap_colours:
+        if self.data.varied:
             raise ValueError("data.flip, random_crop and swap_colours: features are of one view of each picture; leave them out")
         if not 0 <= self.dropout < 1:
             raise ValueError("dropout must be in [0, 1)")
