@@ -21,7 +21,6 @@ def draw(pipeline: LatentConsistencyModelPipeline, prompt: str, steps: int, seed
     image = pipeline(
         prompt,
         num_inference_steps=steps,
-        original_inference_steps=50,
         guidance_scale=guidance,
         generator=torch.Generator("cpu").manual_seed(seed),
         output_type="np",
