@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from edgefusion import pipeline_file
+from edgefusion import files, pipeline_file
 from edgefusion.compiler import compile
 from edgefusion.errors import UserError, extension
 from edgefusion.session import Session
@@ -63,12 +63,9 @@ class Table:
 
     def write(self, path: Path) -> None:
         """The file appears complete or not at all."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            partial.write_text(self.as_text(), encoding="utf-8")
-            partial.replace(path)
+            files.write_text(path, self.as_text())
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise UserError(f"cannot write the calibration table '{path}': {error.strerror}") from None
 
 

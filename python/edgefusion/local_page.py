@@ -1,4 +1,4 @@
-"""A page for one person on this machine: a small web server, and the file to which each of the person's decisions goes at once.
+"""A page for one person on this machine: a small web server.
 
 The server listens on 127.0.0.1 alone and answers no request that another site's page makes the browser send: it checks the Host
 header (DNS rebinding), and takes JSON only (a form of another site cannot send that).
@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import webbrowser
-from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,55 +46,6 @@ class Page(Protocol):
 
     def post(self, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
         """The answer to POST /`path` with a JSON object."""
-
-
-class JsonLines:
-    """A file of JSON objects, a line each, that is on the disk when `append` returns.
-
-    Nothing is changed before the first `append`. A last line that was cut short when the machine stopped is then overwritten; a
-    UserError, if a line before it is no JSON object.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        content = path.read_bytes() if path.exists() else b""
-        *lines, rest = content.split(b"\n")
-        self._records = [self._parsed(number, line) for number, line in enumerate(lines, 1)]
-        #: Bytes of a last line that was cut short; whether a whole last line has no end.
-        self._cut_short, self._unended = 0, False
-        if rest:
-            try:
-                self._records.append(self._parsed(len(lines) + 1, rest))
-                self._unended = True
-            except UserError:
-                # Only whole lines before it show that the file is of this kind.
-                if not lines:
-                    raise
-                self._cut_short = len(rest)
-        path.parent.mkdir(parents=True, exist_ok=True)
-
-    def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{self.path}, line {number}: is not JSON ({error}); repair or remove the line") from None
-        if not isinstance(record, dict):
-            raise UserError(f"{self.path}, line {number}: is not a JSON object; repair or remove the line")
-        return record
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(list(self._records))
-
-    def append(self, record: dict[str, Any]) -> None:
-        line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
-        with self.path.open("ab+") as stream:
-            if self._cut_short:
-                stream.truncate(stream.tell() - self._cut_short)
-            stream.write(b"\n" + line if self._unended else line)
-            stream.flush()
-            os.fsync(stream.fileno())
-        self._cut_short, self._unended = 0, False
-        self._records.append(record)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from edgefusion import files
 from edgefusion.data import shards
 from edgefusion.data.sample import Sample, encode
 from edgefusion.data.summary import Counts, Summary
@@ -53,7 +54,7 @@ def write_dataset(folder: Path, samples: list[Sample], shard_size: int = 10) -> 
         shards.write_shard(shards.shard_path(folder, index), samples[start : start + shard_size])
     counts = Counts(read=len(samples), written=len(samples))
     contents = " ".join(shards.digest(path) for path in sorted(folder.glob("shard-*.tar")))
-    shards.write_json(folder / shards.SUMMARY, Summary("test", {}, len(starts), counts, contents).as_dict())
+    files.write_json(folder / shards.SUMMARY, Summary("test", {}, len(starts), counts, contents).as_dict())
     return folder
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from data_samples import contents, picture, sample, write_dataset, write_folder
 
-from edgefusion import configuration
+from edgefusion import configuration, files
 from edgefusion.data import shards
 from edgefusion.data.apply_decisions import ApplyDecisions, ApplyDecisionsConfig
 from edgefusion.data.deduplicate import Deduplicate, DeduplicateConfig
@@ -35,7 +35,7 @@ from edgefusion.errors import UserError
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def files(folder: Path) -> dict[str, bytes]:
+def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
@@ -139,8 +139,8 @@ def test_a_killed_command_goes_on_and_gives_the_same_files(tmp_path: Path) -> No
 def test_a_finished_stage_does_nothing_and_another_configuration_is_refused(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "in", 5)
     first = run_stage(ingest(source, tmp_path / "out"))
-    state = files(tmp_path / "out")
-    assert run_stage(ingest(source, tmp_path / "out")) == first and files(tmp_path / "out") == state
+    state = tree(tmp_path / "out")
+    assert run_stage(ingest(source, tmp_path / "out")) == first and tree(tmp_path / "out") == state
     with pytest.raises(UserError, match="was begun with another configuration"):
         run_stage(ingest(source, tmp_path / "out", size=32))
     (source / "9999.png").write_bytes((source / "0000.png").read_bytes())
@@ -148,7 +148,7 @@ def test_a_finished_stage_does_nothing_and_another_configuration_is_refused(tmp_
         run_stage(ingest(source, tmp_path / "out"))
     with pytest.raises(UserError, match="was begun with another stage"):
         run_stage(Select(SelectConfig([tmp_path / "out"], tmp_path / "out")))
-    assert files(tmp_path / "out") == state
+    assert tree(tmp_path / "out") == state
     with pytest.raises(UserError, match="is not empty"):
         run_stage(ingest(source, source))
 
@@ -182,8 +182,8 @@ def test_records_without_a_digest_stay_valid(tmp_path: Path) -> None:
     run_stage(ingest(source, made))
     record, summary = (json.loads((made / name).read_text()) for name in (".stage/00000.json", "summary.json"))
     assert len(record.pop("sha256")) == len(summary.pop("contents")) == 64
-    shards.write_json(made / ".stage/00000.json", record)
-    shards.write_json(made / "summary.json", summary)
+    files.write_json(made / ".stage/00000.json", record)
+    files.write_json(made / "summary.json", summary)
     stage = FilterSmall(FilterSmallConfig([made], tmp_path / "out", min_side=1))
     first = run_stage(stage)
     assert run_stage(ingest(source, made)).contents is None

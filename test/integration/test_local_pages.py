@@ -18,7 +18,8 @@ from edgefusion.data.curation import Curation
 from edgefusion.errors import UserError
 from edgefusion.eval import pictures
 from edgefusion.eval.comparison import Comparison, Tally, wilson_interval
-from edgefusion.local_page import JsonLines, PageServer
+from edgefusion.json_lines import Log
+from edgefusion.local_page import PageServer
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 WAIT_MS = 60_000
@@ -258,12 +259,12 @@ def test_wilson_interval() -> None:
 def test_a_log_is_kept_whatever_its_end_is(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_text('{"n": 1}\n{"n": 2}', encoding="utf-8")  # no end of line, as editors leave it
-    JsonLines(log).append({"n": "\u2028"})
-    assert list(JsonLines(log)) == [{"n": 1}, {"n": 2}, {"n": "\u2028"}]
+    Log(log).append({"n": "\u2028"})
+    assert list(Log(log)) == [{"n": 1}, {"n": 2}, {"n": "\u2028"}]
     log.write_text('{"n": 1}\n{"n": ', encoding="utf-8")  # cut short
-    assert list(JsonLines(log)) == [{"n": 1}]
+    assert list(Log(log)) == [{"n": 1}]
     assert log.read_text(encoding="utf-8").endswith('{"n": ')
-    JsonLines(log).append({"n": 2})
+    Log(log).append({"n": 2})
     assert log.read_text(encoding="utf-8") == '{"n": 1}\n{"n": 2}\n'
 
 
@@ -272,7 +273,7 @@ def test_another_kind_of_file_is_no_log_and_stays(tmp_path: Path, content: bytes
     log = tmp_path / "log.jsonl"
     log.write_bytes(content)
     with pytest.raises(UserError, match="line 1: is not"):
-        JsonLines(log)
+        Log(log)
     assert log.read_bytes() == content
 
 
@@ -295,8 +296,8 @@ def test_server_is_for_this_machine_s_pages_only(dataset: Path, tmp_path: Path) 
     assert status("POST", "/decide", "[1]", Content_Type="application/json") == 400
     assert status("POST", "/decide", decision.replace("key-00", "none"), Content_Type="application/json") == 404
     assert status("GET", "/picture/..%2f..%2fetc%2fpasswd") == 404
-    assert list(JsonLines(log)) == []
+    assert list(Log(log)) == []
     assert status("POST", "/decide", decision, Content_Type="application/json") == 200
-    assert list(JsonLines(log)) == [{"key": "key-00", "decision": "keep"}]
+    assert list(Log(log)) == [{"key": "key-00", "decision": "keep"}]
     server.shutdown()
     server.server_close()

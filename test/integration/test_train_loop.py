@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -227,7 +226,7 @@ def test_accumulation_is_a_larger_batch(tmp_path: Path) -> None:
 def test_two_processes_are_a_larger_batch(tmp_path: Path) -> None:
     """Also through a stop and resume, for which both write their random states."""
     plain_regression.run(tmp_path / "one", batch_size=4)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(_free_port())]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     path = ":".join(entry for entry in sys.path if entry)
     for max_steps in ("2", "0"):
         command = [*launch, plain_regression.__file__, str(tmp_path / "two"), "2", max_steps]
@@ -237,12 +236,6 @@ def test_two_processes_are_a_larger_batch(tmp_path: Path) -> None:
     assert_close(tmp_path / "one" / "net", tmp_path / "two" / "net")
     states = [path.name for path in (tmp_path / "two" / "checkpoints").rglob("random_states*")]
     assert sorted(states) == ["random_states_0.pkl", "random_states_1.pkl"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_moving_average_is_the_formula() -> None:

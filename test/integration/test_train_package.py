@@ -39,11 +39,14 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> package.PackageConfig:
     predicts = {"start": start, "diffusion": DiffusionConfig("v_prediction")}
     teacher.run(teacher.TeacherConfig(folder / "teacher", loop(2), 0, cached, folder / "vae", start, **predicts))
     large = str(folder / "teacher" / "pipeline")
-    kd.run(kd.KdConfig(folder / "kd", loop(2), 0, cached, large))
-    student = str(folder / "kd" / "pipeline")
-    lcm.run(lcm.LcmConfig(folder / "lcm", loop(2, batch_size=3), 0, cached, student, large, guidance_embedding=32))
+    kd.run(kd.KdConfig(folder / "kd-first", loop(2), 0, cached, large))
+    kd.run(kd.KdConfig(folder / "kd", loop(2), 0, cached, large, start=str(folder / "kd-first" / "pipeline")))
+    for origin, name in (("kd", "lcm-first"), ("lcm-first", "lcm")):
+        student = str(folder / origin / "pipeline")
+        lcm.run(lcm.LcmConfig(folder / name, loop(2, batch_size=3), 0, cached, student, large, guidance_embedding=32))
     runs = {name: folder / name for name in ("vae", "teacher", "kd", "lcm", "decoder")}
-    return package.PackageConfig(folder / "model", text=folder / "teacher", card=CARD, vae_before=[folder / "decoder"], **runs)
+    before = {"vae_before": [folder / "decoder"], "kd_before": [folder / "kd-first"], "lcm_before": [folder / "lcm-first"]}
+    return package.PackageConfig(folder / "model", text=folder / "teacher", card=CARD, **before, **runs)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +97,7 @@ def test_card_tells_what_ran(model: Path) -> None:
     assert stage.startswith("| student (consistency) | 2 | 6 |")
     assert "learning_rate 0.001" in stage
     assert "guidance_max 15.0" in stage
-    assert "| shapes | autoencoder, part 1, autoencoder, decoder, text encoder, teacher, " in text
+    assert "| shapes | autoencoder (part 1), autoencoder, decoder, text encoder, teacher, " in text
     assert "10 test" in text
     for words in ("made up by a test", "It draws noise.", "make it", "teacher/unet", "](../samples.png)", "](curves.png)"):
         assert words in text
@@ -116,6 +119,8 @@ def test_refusals_leave_nothing(config: package.PackageConfig, tmp_path: Path) -
         package.run(dataclasses.replace(new, teacher=other.parent))
     with pytest.raises(UserError, match="train it with decoder_only"):
         package.run(dataclasses.replace(new, decoder=other))
+    with pytest.raises(UserError, match=f"its student was '{config.lcm_before[0]}/pipeline', not that of {config.kd}"):
+        package.run(dataclasses.replace(new, lcm_before=[]))
     copied = tmp_path / "teacher"
     shutil.copytree(config.teacher, copied)
     with pytest.raises(UserError, match=f"its teacher was '{config.teacher}/pipeline', not that of {copied}"):

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from edgefusion.data import shards
+from edgefusion import files, json_lines
 from edgefusion.data.executor import Executor, Unit
 from edgefusion.data.sample import Sample
 from edgefusion.data.stage import Progress, SampleStage
@@ -43,10 +43,10 @@ class ApplyDecisions(SampleStage):
     def prepare(self, executor: Executor, progress: Progress | None) -> None:
         super().prepare(executor, progress)
         if not self._taken().is_file():
-            shards.write_json(self._taken(), read_decisions(self.config.decisions))
+            files.write_json(self._taken(), read_decisions(self.config.decisions))
 
     def apply(self, sample: Sample, counts: Counts) -> Sample | None:
-        decision = shards.read_json(self._taken()).get(sample.key)
+        decision = files.read_json(self._taken()).get(sample.key)
         if decision is None and self.config.undecided == "drop":
             counts.drop(sample.key, "undecided")
             return None
@@ -61,22 +61,9 @@ class ApplyDecisions(SampleStage):
 
 def read_decisions(path: Path) -> dict[str, str]:
     """The last decision of each key. A last line that was cut short (the page was killed while it wrote) is left out."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"decisions: {path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     decisions: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            if number == len(lines):
-                break
-            raise UserError(f"decisions: {path}, line {number}: is not JSON") from None
-        known = isinstance(row, dict) and row.get("decision") in ("keep", "drop", "undecided")
-        if not known or not isinstance(row.get("key"), str):
+    for number, row in json_lines.read(path).records:
+        if row.get("decision") not in ("keep", "drop", "undecided") or not isinstance(row.get("key"), str):
             raise UserError(f"decisions: {path}, line {number}: expected a key and a decision (keep, drop or undecided)")
         decisions[row["key"]] = row["decision"]
     return {key: decision for key, decision in decisions.items() if decision != "undecided"}

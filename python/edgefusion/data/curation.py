@@ -15,7 +15,8 @@ from typing import Any
 from edgefusion.data import shards
 from edgefusion.data.shards import StoredSample
 from edgefusion.errors import UserError
-from edgefusion.local_page import Content, JsonLines, add_serving, serve
+from edgefusion.json_lines import Log
+from edgefusion.local_page import Content, add_serving, serve
 
 DECISIONS = ("keep", "drop", "undecided")
 _STATES = ("all", *DECISIONS)
@@ -42,7 +43,7 @@ class Curation:
             raise UserError(f"'{dataset}' holds no picture to look at")
         self._position = {pair.key: position for position, pair in enumerate(self._pairs)}
         self._origins = Counter(origin(pair) for pair in self._pairs)
-        self._log = JsonLines(log)
+        self._log = Log(log)
         self._decisions: dict[str, str] = {}
         #: (key, decision before) of each decision that can be undone.
         self._history: list[tuple[str, str]] = []

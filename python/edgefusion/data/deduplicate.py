@@ -18,6 +18,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
+from edgefusion import files
 from edgefusion.data import shards
 from edgefusion.data.executor import Executor, Unit
 from edgefusion.data.sample import BadPictureError, Sample
@@ -64,16 +65,16 @@ class Deduplicate(SampleStage):
         index = _Index(hashes.config.output, self.config)
         if self.config.features:
             wanted = self._work() / "candidates.json"
-            shards.write_json(wanted, sorted(index.candidates()))
+            files.write_json(wanted, sorted(index.candidates()))
             embeddings = _Embeddings(
                 _EmbeddingConfig(self.config.input, self._work() / "embeddings", self.config.features, str(wanted))
             )
             run_stage(embeddings, executor, progress)
             index.add_features(embeddings.config.output)
-        shards.write_json(target, index.repeats())
+        files.write_json(target, index.repeats())
 
     def apply(self, sample: Sample, counts: Counts) -> Sample | None:
-        original = shards.read_json(self._work() / "repeats.json").get(sample.key)
+        original = files.read_json(self._work() / "repeats.json").get(sample.key)
         if original is None:
             return sample
         reason = "corrupt picture" if original == "" else "repeated picture"
@@ -142,7 +143,7 @@ class _Embeddings(_WorkStage):
     name = "deduplicate (features)"
 
     def samples(self, unit: Unit, counts: Counts) -> Iterator[Sample]:
-        candidates = frozenset(shards.read_json(Path(self.config.candidates)))
+        candidates = frozenset(files.read_json(Path(self.config.candidates)))
         chosen = []
         for sample in shards.read_shard(Path(unit["shard"])):
             counts.read += 1

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal
 
+from edgefusion import files
 from edgefusion.data import caption_grammar, colours, shards, vocabulary
 from edgefusion.data.executor import Executor
 from edgefusion.data.sample import Sample
@@ -66,7 +67,7 @@ class Recaption(SampleStage):
             for sample in shards.read_dataset(dataset):
                 captions[sample.caption.lower()] += 1
                 keywords.update({" ".join(vocabulary.tokens(word)) for word in sample.fields["keywords"]})
-        shards.write_json(self._frequencies_path(), {"captions": captions, "keywords": keywords})
+        files.write_json(self._frequencies_path(), {"captions": captions, "keywords": keywords})
 
     def apply(self, sample: Sample, counts: Counts) -> Sample | None:
         image = sample.image()
@@ -95,7 +96,7 @@ def _filled(prompt: str, sample: Sample) -> str:
 
 
 def _grammar(config: GrammarConfig, frequencies: Path) -> caption_grammar.CaptionGrammar:
-    counted = shards.read_json(frequencies)
+    counted = files.read_json(frequencies)
     return caption_grammar.CaptionGrammar(
         vocabulary.load(config.cldr),
         caption_grammar.Frequencies(counted["captions"], counted["keywords"]),

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import gzip
 import hashlib
 import io
 import json
 import lzma
-import os
 import tarfile
-import uuid
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from edgefusion import files
 from edgefusion.data.sample import Sample
 from edgefusion.errors import UserError
 
@@ -120,21 +118,32 @@ def grouped_members(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
     One of DAMAGE when the file is damaged, after the samples before the damage.
     """
     current, members = "", {}
-    with tarfile.open(path, "r:*") as archive:
-        for member in _members(archive):
-            if not member.isfile():
-                continue
-            folder, slash, name = member.name.rpartition("/")
-            stem, _, extension = name.partition(".")
-            key = folder + slash + stem
-            if members and key != current:
-                yield current, members
-                members = {}
-            current = key
-            stream = archive.extractfile(member)
-            members[extension.lower()] = stream.read() if stream else b""
+    for name, data in _files(path):
+        folder, slash, base = name.rpartition("/")
+        stem, _, extension = base.partition(".")
+        key = folder + slash + stem
+        if members and key != current:
+            yield current, members
+            members = {}
+        current = key
+        members[extension.lower()] = data
     if members:
         yield current, members
+
+
+def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file in a tar file."""
+    try:
+        with tarfile.open(path, "r:*") as archive:
+            for member in _members(archive):
+                if member.isfile():
+                    stream = archive.extractfile(member)
+                    yield member.name, stream.read() if stream else b""
+    except OSError as error:
+        # What bzip2 finds damaged has no number, unlike a file that the system cannot read.
+        if error.errno is not None:
+            raise
+        raise tarfile.ReadError(str(error)) from None
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -169,7 +178,7 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> int:
                 _add(archive, f"{sample.key}.json", text.encode("utf-8"))
                 written += 1
 
-    write_whole(path, write, keep=lambda: written > 0)
+    files.write_whole(path, write, keep=lambda: written > 0)
     return written
 
 
@@ -178,44 +187,3 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(data)
     archive.addfile(member, io.BytesIO(data))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all."""
-    write_whole(path, lambda stream: stream.write(text.encode("utf-8")))
-
-
-def write_whole(path: Path, write: Callable[[IO[bytes]], object], keep: Callable[[], bool] = lambda: True) -> None:
-    """Calls `write` with a new file beside `path` and renames that to `path`, unless `keep` says no; a failure leaves nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.partial")
-    try:
-        with partial.open("wb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if keep():
-            partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def remove_partials(folder: Path) -> None:
-    """Removes what processes that were killed have begun to write into `folder`."""
-    for partial in folder.glob(".*.partial"):
-        partial.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Writes `value` as JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-
-
-def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
-    """What write_json has written, parsed again only when the file has changed."""
-    return _read_json(path, path.stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=2)
-def _read_json(path: Path, changed: int) -> Any:  # noqa: ANN401 - any JSON value
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgefusion import configuration
+from edgefusion import configuration, files
 from edgefusion.data import shards
 from edgefusion.data.executor import Executor, LocalExecutor, Record, Unit
 from edgefusion.data.sample import BadPictureError, Sample
@@ -111,7 +111,7 @@ class ShardTask:
                 raise AssertionError(f"{self.stage.name}, shard {index}: counts do not add up: {counts}")
             digest = shards.digest(path) if counts.written else None
             record = {"index": index, **counts.as_dict(), "sha256": digest, "dropped_keys": counts.dropped_keys}
-            shards.write_json(record_path(self.output, index), record)
+            files.write_json(record_path(self.output, index), record)
         except UserError as error:
             return {"index": index, "failure": str(error)}
         except OSError as error:
@@ -164,7 +164,7 @@ def run_stage(stage: Stage, executor: Executor | None = None, progress: Progress
         raise UserError(f"{stage.name} stopped after {len(records)} of {len(units)} shards: {failures[0]}")
     summary = _summary(stage, [records[index] for index in range(len(units))])
     with _ended_by_errors(stage):
-        shards.write_json(output / shards.SUMMARY, summary.as_dict())
+        files.write_json(output / shards.SUMMARY, summary.as_dict())
     return summary
 
 
@@ -209,9 +209,9 @@ def _claim(stage: Stage, output: Path, units: list[Unit]) -> None:
     elif output.is_dir() and any(found.name != ".stage" for found in output.iterdir()):
         raise UserError(f"{output}: is not empty and no stage of `edgefusion data` has begun it; name another output")
     else:
-        shards.write_json(path, identity)
+        files.write_json(path, identity)
     for folder in (output, path.parent):
-        shards.remove_partials(folder)
+        files.remove_partials(folder)
 
 
 def terminal_progress(seconds: float = 10.0) -> Progress:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgefusion import local_page
-from edgefusion.data.shards import write_text
 from edgefusion.errors import UserError
 from edgefusion.eval import DEFAULT_FEATURES
+from edgefusion.files import write_text
 
 if TYPE_CHECKING:
     import torch

@@ -20,7 +20,8 @@ from typing import Any
 from edgefusion.data.sample import encode
 from edgefusion.errors import UserError
 from edgefusion.eval.pictures import Picture, by_prompt
-from edgefusion.local_page import Content, JsonLines
+from edgefusion.json_lines import Log
+from edgefusion.local_page import Content
 
 _CHOICES = ("left", "right", "tie")
 
@@ -103,7 +104,7 @@ class Comparison:
         self._numbers = {trial.name: number for number, trial in enumerate(self._trials)}
         self._votes: dict[str, str] = {}
         self._history: list[str] = []
-        self._log = JsonLines(log)
+        self._log = Log(log)
         header = {"a": self.names[0], "b": self.names[1], "seed": seed, "pictures": _digest(self._trials)}
         records = list(self._log)
         if not records:

@@ -19,8 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from edgefusion import pipeline_file
-from edgefusion.data import shards
+from edgefusion import files, pipeline_file
 from edgefusion.errors import UserError
 from edgefusion.eval import pictures
 
@@ -100,8 +99,8 @@ class PipelineGenerator(Generator):
             scheduler.set_timesteps(steps)
         except ValueError as error:
             raise UserError(f"{sampler} cannot do {steps} steps: {error}") from None
-        files = [*folder.glob("*/*.safetensors"), folder / "scheduler" / "scheduler_config.json"]
-        self.settings = Settings(str(folder), _digest(files), steps, guidance, sampler)
+        parts = [*folder.glob("*/*.safetensors"), folder / "scheduler" / "scheduler_config.json"]
+        self.settings = Settings(str(folder), _digest(parts), steps, guidance, sampler)
         self.batch = batch
 
     def __call__(self, batch: Sequence[Request]) -> list[Image.Image]:
@@ -123,8 +122,8 @@ class BundleGenerator(Generator):
         from edgefusion.text_to_image import TextToImage
 
         self._run = TextToImage(folder, threads=threads, device=device)
-        files = [*(artifact for _, artifact in pipeline_file.models(folder)), folder / "pipeline.json"]
-        self.settings = Settings(str(folder), _digest(files), steps, guidance, "runtime")
+        parts = [*(artifact for _, artifact in pipeline_file.models(folder)), folder / "pipeline.json"]
+        self.settings = Settings(str(folder), _digest(parts), steps, guidance, "runtime")
 
     def __call__(self, batch: Sequence[Request]) -> list[Image.Image]:
         steps, guidance = self.settings.steps, self.settings.guidance
@@ -142,9 +141,9 @@ def _silence_libraries() -> None:
         logging.disable_progress_bar()
 
 
-def _digest(files: Iterable[Path]) -> str:
+def _digest(paths: Iterable[Path]) -> str:
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(files):
+    for path in sorted(paths):
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "blake2b").digest())
     return digest.hexdigest()
@@ -221,12 +220,13 @@ def _settle(output: Path, settings: Settings, replace: bool) -> list[dict[str, A
             raise UserError(f"'{output}' holds pictures of other settings ({changes}); choose another folder, or --replace them")
         _remove(output)
     if found != wanted:
-        shards.write_json(output / _SETTINGS, wanted)
+        files.write_json(output / _SETTINGS, wanted)
+    files.remove_partials(output)
     if not (output / pictures.PROMPTS).is_file():
         return []
     records = pictures.read_records(output)
     # Without the line that an interruption cut short, so that lines can be appended.
-    shards.write_text(output / pictures.PROMPTS, "".join(_line(record) for record in records))
+    files.write_text(output / pictures.PROMPTS, "".join(_line(record) for record in records))
     return records
 
 
@@ -235,9 +235,7 @@ def _line(record: dict[str, Any]) -> str:
 
 
 def _save(image: Image.Image, path: Path) -> None:
-    scratch = path.with_name(f".{path.name}")
-    image.save(scratch, format="PNG")
-    scratch.replace(path)
+    files.write_whole(path, lambda stream: image.save(stream, format="PNG"))
 
 
 def generate(

@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgefusion import accuracy
-from edgefusion.data import shards
+from edgefusion import accuracy, files
 from edgefusion.errors import UserError
 from edgefusion.eval import features, pictures
 from edgefusion.eval.pictures import Picture
@@ -150,7 +149,7 @@ def agreement(first: list[Picture], second: list[Picture]) -> dict[str, float]:
 
 def write_features(path: Path, values: torch.Tensor, title: str) -> None:
     """Saves a reference's features [N, F], so that they are computed once for many evaluations."""
-    shards.write_whole(path, lambda stream: np.savez(stream, features=values.numpy(), title=np.array(title)))
+    files.write_whole(path, lambda stream: np.savez(stream, features=values.numpy(), title=np.array(title)))
 
 
 def read_features(path: Path, title: str) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from edgefusion import json_lines
 from edgefusion.data import sample, shards
 from edgefusion.errors import UserError
 
@@ -36,17 +36,10 @@ class Picture:
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
     """The lines of `folder`/prompts.jsonl; the last one may have been cut short by an interruption and is then left out."""
-    lines = (folder / PROMPTS).read_bytes().removesuffix(b"\n").split(b"\n")
     records = []
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-            if not isinstance(record["file"], str) or not isinstance(record["prompt"], str):
-                raise TypeError("file and prompt are texts")
-        except (KeyError, TypeError, ValueError) as error:
-            if number == len(lines):
-                break
-            raise UserError(f"{folder / PROMPTS}, line {number}: expected file, prompt and seed as JSON ({error})") from None
+    for number, record in json_lines.read(folder / PROMPTS).records:
+        if not isinstance(record.get("file"), str) or not isinstance(record.get("prompt"), str):
+            raise UserError(f"{folder / PROMPTS}, line {number}: expected file and prompt, both texts")
         records.append(record)
     return records
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from edgefusion.data.shards import write_text
 from edgefusion.errors import UserError
+from edgefusion.files import write_text
 from edgefusion.train import config as shared
 
 _NAME = re.compile(r"step-(\d{8})")

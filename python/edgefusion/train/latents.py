@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from transformers import CLIPTokenizer
 
-from edgefusion import configuration
-from edgefusion.data import shards, stage
+from edgefusion import configuration, files
+from edgefusion.data import stage
 from edgefusion.errors import UserError
 from edgefusion.train import machine
 from edgefusion.train.data import Batch, DataConfig, Pictures, captions_of, to_unit_range
@@ -77,7 +77,7 @@ def run(config: LatentsConfig) -> int:
         if not path.is_file():
             _write_part(path, config, vae, tokenizer, pictures, range(first, last))
         say(f"latents: {last:,} of {len(pictures):,} pictures", passing=last < len(pictures))
-    shards.write_json(config.output / _RECORD, {**described, "pictures": len(pictures)})
+    files.write_json(config.output / _RECORD, {**described, "pictures": len(pictures)})
     return len(pictures)
 
 
@@ -91,7 +91,8 @@ def _claim(output: Path, described: dict[str, Any]) -> None:
             )
     elif output.is_dir() and any(output.iterdir()):
         raise UserError(f"{output}: not empty and not a cache of latents; choose another output")
-    shards.write_json(record, described)
+    files.remove_partials(output)
+    files.write_json(record, described)
 
 
 @torch.inference_mode()
@@ -109,9 +110,7 @@ def _write_part(
         counts.append(len(texts))
     ids = token_ids(tokenizer, captions, config.max_tokens)
     tensors = {"latents": torch.cat(latents).contiguous(), "ids": ids.int(), "counts": torch.tensor(counts, dtype=torch.int32)}
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial)
-    partial.replace(path)
+    files.write_whole(path, lambda stream: stream.write(save(tensors)))
 
 
 class CachedLatents:

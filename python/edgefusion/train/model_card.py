@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import torch
@@ -11,6 +12,9 @@ from safetensors import safe_open
 
 from edgefusion.train import run_record
 from edgefusion.train.run_record import RunRecord
+
+#: Curves beside each other.
+_COLUMNS = 5
 
 #: What the table of stages shows of a run's loop.
 _KEYS = (
@@ -97,9 +101,11 @@ def _data(records: dict[str, RunRecord], config: CardConfig) -> str:
 
 def _draw(records: dict[str, RunRecord], path: Path) -> None:
     """The losses by step, a panel a stage."""
-    figure = Figure(figsize=(2.6 * len(records), 2.4), layout="constrained")
+    columns = min(_COLUMNS, len(records))
+    rows = math.ceil(len(records) / columns)
+    figure = Figure(figsize=(2.6 * columns, 2.4 * rows), layout="constrained")
     for index, (name, record) in enumerate(records.items()):
-        axes = figure.add_subplot(1, len(records), index + 1)
+        axes = figure.add_subplot(rows, columns, index + 1)
         axes.plot(*zip(*record.curves["loss"], strict=True), linewidth=1)
         axes.set_title(name, fontsize=9)
         axes.set_yscale("log")

@@ -10,6 +10,7 @@ MODEL/README.md       the model card, with curves.png
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shutil
 from pathlib import Path
 
@@ -26,8 +27,9 @@ from edgefusion.train.pipeline import Parts
 @dataclasses.dataclass(frozen=True)
 class PackageConfig:
     """`vae`, `text`, `teacher`, `kd` and `lcm` are folders of runs; `decoder` is one of `train vae` with `decoder_only`, whose
-    decoder takes the place of the first one. `vae_before` and `teacher_before` are the runs that `vae` and `teacher` went on
-    from, for the card alone. `card` is what the model card says beyond what the runs tell.
+    decoder takes the place of the first one. `vae_before`, `teacher_before`, `kd_before` and `lcm_before` are the runs that
+    they went on from, first to last; what became `lcm` must begin with `kd`. `card` is what the model card says beyond what the
+    runs tell.
     """
 
     output: Path
@@ -39,19 +41,23 @@ class PackageConfig:
     card: model_card.CardConfig
     vae_before: list[Path] = dataclasses.field(default_factory=list)
     teacher_before: list[Path] = dataclasses.field(default_factory=list)
+    kd_before: list[Path] = dataclasses.field(default_factory=list)
+    lcm_before: list[Path] = dataclasses.field(default_factory=list)
     decoder: Path | None = None
     max_megabytes: float = 60.0
 
     def stages(self) -> list[tuple[str, Path]]:
         """(what was trained, its run) in order."""
         runs = [
-            *((f"autoencoder, part {part}", run) for part, run in enumerate(self.vae_before, 1)),
+            *((f"autoencoder (part {part})", run) for part, run in enumerate(self.vae_before, 1)),
             ("autoencoder", self.vae),
             ("decoder", self.decoder),
             ("text encoder", self.text),
-            *((f"teacher, part {part}", run) for part, run in enumerate(self.teacher_before, 1)),
+            *((f"teacher (part {part})", run) for part, run in enumerate(self.teacher_before, 1)),
             ("teacher", self.teacher),
+            *((f"student (distilled, part {part})", run) for part, run in enumerate(self.kd_before, 1)),
             ("student (distilled)", self.kd),
+            *((f"student (consistency, part {part})", run) for part, run in enumerate(self.lcm_before, 1)),
             ("student (consistency)", self.lcm),
         ]
         return [(what, run) for what, run in runs if run]
@@ -100,7 +106,8 @@ def _assemble(config: PackageConfig) -> tuple[Parts, torch.nn.Module]:
         if networks.encoder_digest(parts.vae) != networks.encoder_digest(vae):
             raise UserError(f"{config.decoder}: another encoder than that of {config.lcm}; train it with decoder_only")
         parts.vae = vae
-    _check_origin(config.lcm, "student", config.kd)
+    for earlier, later in itertools.pairwise([config.kd, *config.lcm_before, config.lcm]):
+        _check_origin(later, "student", earlier)
     _check_origin(config.kd, "teacher", config.teacher)
     return parts, networks.load_unet(large)
 

@@ -7,16 +7,16 @@ towers together are the image-text scorer of the evaluation; the text tower is w
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from edgefusion import files
 from edgefusion.data import stage
 from edgefusion.eval import DEFAULT_FEATURES, features
 from edgefusion.eval.scorer import Scorer
@@ -125,9 +125,7 @@ class Pairs:
             say(f"text: features of {first + len(pictures):,} of {len(self):,} pictures", passing=True)
         computed = torch.cat(parts)
         # Each process of a training computes them.
-        partial = self._cache.with_suffix(f".partial-{os.getpid()}")
-        save_file({"features": computed}, partial, metadata=self._origin())
-        partial.replace(self._cache)
+        files.write_whole(self._cache, lambda stream: stream.write(save({"features": computed}, self._origin())))
         return computed
 
 

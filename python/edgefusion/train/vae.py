@@ -77,9 +77,6 @@ class VaeConfig(RunConfig):
             raise ValueError("decoder_only: needs start, whose encoder is kept")
         if self.decoder_only and self.anchor_weight:
             raise ValueError("anchor_weight: is for the encoder, which decoder_only keeps as it is")
-        halvings = len(self.model.block_out_channels) - 1 if self.model else 0
-        if (self.data.random_crop or self.data.size) % 2**halvings:
-            raise ValueError(f"data.size and random_crop must be multiples of {2**halvings}, by which the model divides them")
 
 
 def build(model: VaeModelConfig, size: int) -> AutoencoderKL:
@@ -168,6 +165,8 @@ class VaeTask(Task):
             for part in (vae.encoder, vae.quant_conv):
                 part.requires_grad_(False)
         self._square = 2 ** (len(vae.config.block_out_channels) - 1)
+        if (config.data.random_crop or config.data.size) % self._square:
+            raise UserError(f"data.size and random_crop must be multiples of {self._square}, which the autoencoder divides by")
         if config.anchor_weight:
             if vae.config.latent_channels < _COLOURS:
                 raise UserError(
