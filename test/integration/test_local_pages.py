@@ -165,6 +165,17 @@ def test_curation_decides_on_what_was_seen(opened: Callable, dataset: Path, tmp_
     assert decided == [("key-00", "keep"), ("key-11", "keep"), ("key-12", "drop")]
 
 
+def test_curation_shows_one_page_at_the_beginning(opened: Callable, dataset: Path, tmp_path: Path) -> None:
+    """A second one would take back what keys did on the first."""
+    view = opened(Curation(dataset, tmp_path / "decisions.jsonl"))
+    view.route("**/pairs?*", lambda route: (view.wait_for_timeout(200), route.continue_()))
+    view.reload()
+    view.wait_for_selector(".pair:focus")
+    view.keyboard.press("ArrowRight")
+    view.wait_for_load_state("networkidle")
+    assert view.locator(".pair:focus").get_attribute("data-key") == "key-01"
+
+
 def test_curation_narrow_and_dark(opened: Callable, dataset: Path, tmp_path: Path) -> None:
     view = opened(Curation(dataset, tmp_path / "decisions.jsonl"))
     view.set_viewport_size({"width": 360, "height": 700})
