@@ -12,6 +12,7 @@ import edgefusion
 from edgefusion.data import cli as data_cli
 from edgefusion.errors import UserError
 from edgefusion.eval import cli as eval_cli
+from edgefusion.files import write_json, write_text
 from edgefusion.train import cli as train_cli
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         )
     print(result.as_table(arguments.all))
     if arguments.json:
-        arguments.json.write_text(result.as_json(), encoding="utf-8")
+        write_text(arguments.json, result.as_json())
     return 1 if result.first_bad else 0
 
 
@@ -291,7 +292,7 @@ def _quality(arguments: argparse.Namespace) -> int:
     )
     print(result.as_table(arguments.top))
     if arguments.json:
-        arguments.json.write_text(result.as_json(), encoding="utf-8")
+        write_text(arguments.json, result.as_json())
     return 0
 
 
@@ -335,8 +336,6 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    import json
-
     from edgefusion import bench
 
     if arguments.repeat < 1:
@@ -350,7 +349,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     )
     print(bench.as_table(result, arguments.top))
     if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.json, result)
     return 0
 
 

@@ -17,7 +17,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object], keep: Callable[[], bool] = lambda: True) -> None:
-    """Calls `write` with a new file beside `path` and renames that to `path`, unless `keep` says no; a failure leaves nothing."""
+    """Calls `write` with a new file beside `path` and renames that to `path`, unless `keep` says no; a failure leaves nothing.
+
+    What `path` links to is replaced, not the link. A terminal, pipe or other device is written to as it is.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
+            write(stream)
+        return
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.partial")
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from edgefusion import local_page
 from edgefusion.errors import UserError
 from edgefusion.eval import DEFAULT_FEATURES
-from edgefusion.files import write_text
+from edgefusion.files import write_json, write_text
 
 if TYPE_CHECKING:
     import torch
@@ -196,7 +195,7 @@ def _retrieval(arguments: argparse.Namespace) -> int:
         print(f"  {words}: R@1 {result[f'{direction}_r1']:.3f}, R@5 {result[f'{direction}_r5']:.3f}")
     print(f"  guessing: R@1 {result['chance_r1']:.3f}, R@5 {result['chance_r5']:.3f}")
     if arguments.json:
-        write_text(arguments.json, json.dumps({"scorer": model.title, **result}, indent=1) + "\n")
+        write_json(arguments.json, {"scorer": model.title, **result})
     return 0
 
 
@@ -216,7 +215,7 @@ def _agreement(arguments: argparse.Namespace) -> int:
     median, worst = found["psnr_median"], found["psnr_worst"]
     print(f"{found['pictures']} pictures: PSNR {found['psnr']:.1f} dB, median {median:.1f}, worst {worst:.1f}")
     if arguments.json:
-        write_text(arguments.json, json.dumps(accuracy.as_json(found), indent=1) + "\n")
+        write_json(arguments.json, accuracy.as_json(found))
     return 0
 
 
