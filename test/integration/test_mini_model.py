@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from edgefusion import TextToImage, accuracy
 from edgefusion.eval import pictures
 from edgefusion.export import bundle, sources
+from edgefusion.train import run_record
 
 MODEL = REPOSITORY / "python/models/edgefusion-mini"
 PROMPTS = REPOSITORY / "python/configs/mini/prompts.txt"
@@ -72,7 +73,14 @@ def test_prompts_of_the_sample_sheet() -> None:
     assert sorted(groups.count(group) for group in set(groups)) == [32, 32]
 
 
+def test_teacher_shares_what_it_has_not_of_its_own() -> None:
+    for part in ("text_encoder", "tokenizer", "vae"):
+        assert (MODEL / "teacher" / part).resolve() == (MODEL / part).resolve()
+
+
 def test_card_names_data_and_limits() -> None:
     card = (MODEL / "README.md").read_text(encoding="utf-8")
+    stages = {record.stage for record in run_record.read_packaged(MODEL)}
+    assert stages == {"autoencoder", "decoder", "text encoder", "teacher", "student (distilled)", "student (consistency)"}
     for words in ("OFL-1.1", "Unicode-DFS-2016", "## Limits", "scripts/train-mini", "teacher", "curves.png"):
         assert words in card

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import LatentConsistencyModelPipeline
+from diffusers import LatentConsistencyModelPipeline, StableDiffusionPipeline
 from small_training import SIZE, TOKENS, dataset, loop, write_pipeline
 
 from edgefusion.errors import UserError
 from edgefusion.export import bundle, sources
-from edgefusion.train import kd, latents, lcm, networks, package, teacher, vae
+from edgefusion.train import kd, latents, lcm, networks, package, run_record, teacher, vae
 from edgefusion.train.conditioning import LatentDataConfig
 from edgefusion.train.data import DataConfig
 from edgefusion.train.diffusion import DiffusionConfig
@@ -104,6 +104,70 @@ def test_card_tells_what_ran(model: Path) -> None:
     assert (model / "curves.png").stat().st_size > 1000
 
 
+def test_teacher_is_a_pipeline_of_its_own(model: Path, config: package.PackageConfig) -> None:
+    pipeline = StableDiffusionPipeline.from_pretrained(model / "teacher", dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    assert pipeline("a thing", num_inference_steps=2, output_type="np").images[0].shape == (SIZE, SIZE, 3)
+    assert networks.same_weights(pipeline.vae, networks.load_vae(model))
+    copied = config.output.parent / "copied"
+    shutil.copytree(model, copied, symlinks=True)
+    networks.load_text_encoder(copied / "teacher")
+
+
+@pytest.fixture(scope="module")
+def continued(model: Path, config: package.PackageConfig) -> package.PackageConfig:
+    """Runs that begin with the packaged teacher."""
+    folder, large = model.parent / "continued", model / "teacher"
+    pictures = DataConfig([model.parent / "shapes"], SIZE)
+    latents.run(latents.LatentsConfig(folder / "latents", pictures, model, model, TOKENS))
+    cached, predicts = LatentDataConfig([folder / "latents"]), DiffusionConfig("v_prediction")
+    teacher.run(teacher.TeacherConfig(folder / "teacher", loop(3), 0, cached, large, large, start=large, diffusion=predicts))
+    trained, student = str(folder / "teacher" / "pipeline"), str(folder / "kd" / "pipeline")
+    kd.run(kd.KdConfig(folder / "kd", loop(2), 0, cached, trained))
+    lcm.run(lcm.LcmConfig(folder / "lcm", loop(2), 0, cached, student, trained, guidance_embedding=32))
+    runs = {name: folder / name for name in ("teacher", "kd", "lcm")}
+    return package.PackageConfig(folder / "model", card=CARD, continues=model, **runs)
+
+
+def test_goes_on_from_a_packaged_model(continued: package.PackageConfig, model: Path) -> None:
+    package.run(continued)
+    assert_half_of(networks.load_unet(continued.output), networks.load_unet(continued.lcm / "pipeline"))
+    stages = [record.stage for record in run_record.read_packaged(continued.output)]
+    assert stages == [
+        *("autoencoder", "autoencoder", "decoder", "text encoder", "teacher"),
+        *("teacher", "student (distilled)", "student (consistency)"),
+    ]
+    card = (continued.output / "README.md").read_text(encoding="utf-8")
+    assert "| teacher (part 1) | 2 | " in card
+    assert "| teacher | 3 | " in card
+    before = (model / "README.md").read_text(encoding="utf-8").splitlines()
+    assert all(line in card for line in before if line.startswith(("| autoencoder", "| decoder", "| text encoder")))
+    # And once more, from that one.
+    records = run_record.read_packaged(continued.output)
+    assert [record.curves["loss"][-1][0] for record in records if record.stage == "teacher"] == [2, 3]
+
+
+def test_refuses_to_go_on_from_what_is_none(
+    continued: package.PackageConfig, config: package.PackageConfig, tmp_path: Path
+) -> None:
+    new = dataclasses.replace(continued, output=tmp_path / "model")
+    with pytest.raises(UserError, match=f"its start was '{continued.continues}/teacher', not '{tmp_path}/teacher'"):
+        package.run(dataclasses.replace(new, continues=tmp_path))
+    with pytest.raises(ValueError, match="vae and text are needed"):
+        dataclasses.replace(new, continues=None)
+    copied = tmp_path / "copied"
+    shutil.copytree(continued.continues, copied, symlinks=True)
+    (copied / "training.json").write_text("[{}]", encoding="utf-8")
+    with pytest.raises(UserError, match="not the record of a training"):
+        run_record.read_packaged(copied)
+    (copied / "training.json").unlink()
+    with pytest.raises(UserError, match=r"No such file or directory: training\.json"):
+        run_record.read_packaged(copied)
+    with pytest.raises(UserError, match=r"its start was '.*kd-first/pipeline', which is not given"):
+        package.run(dataclasses.replace(config, output=tmp_path / "model", kd_before=[]))
+    assert not new.output.exists()
+
+
 def test_made_again_in_its_place(model: Path, config: package.PackageConfig) -> None:
     (model / "README.md").write_text("old", encoding="utf-8")
     package.run(config)
@@ -119,11 +183,11 @@ def test_refusals_leave_nothing(config: package.PackageConfig, tmp_path: Path) -
         package.run(dataclasses.replace(new, teacher=other.parent))
     with pytest.raises(UserError, match="train it with decoder_only"):
         package.run(dataclasses.replace(new, decoder=other))
-    with pytest.raises(UserError, match=f"its student was '{config.lcm_before[0]}/pipeline', not that of {config.kd}"):
+    with pytest.raises(UserError, match=f"its student was '{config.lcm_before[0]}/pipeline', not '{config.kd}/pipeline'"):
         package.run(dataclasses.replace(new, lcm_before=[]))
     copied = tmp_path / "teacher"
     shutil.copytree(config.teacher, copied)
-    with pytest.raises(UserError, match=f"its teacher was '{config.teacher}/pipeline', not that of {copied}"):
+    with pytest.raises(UserError, match=f"its teacher was '{config.teacher}/pipeline', not '{copied}/pipeline'"):
         package.run(dataclasses.replace(new, teacher=copied))
     shutil.rmtree(copied / "logs")
     with pytest.raises(UserError, match="was logs/ removed"):

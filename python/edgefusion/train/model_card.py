@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
 from safetensors import safe_open
 
-from edgefusion.train import run_record
 from edgefusion.train.run_record import RunRecord
 
 #: Curves beside each other.
@@ -46,9 +46,9 @@ class CardConfig:
     commands: list[str] = dataclasses.field(default_factory=list)
 
 
-def write(config: CardConfig, stages: list[tuple[str, Path]], folder: Path) -> None:
-    """Writes README.md and curves.png into the package `folder`, of the runs of `stages`."""
-    records = {name: run_record.read(path) for name, path in stages}
+def write(config: CardConfig, trainings: Sequence[RunRecord], folder: Path) -> None:
+    """Writes README.md and curves.png into the package `folder`, of its `trainings` in order."""
+    records = _titled(trainings)
     _draw(records, folder / "curves.png")
     sections = [f"# {config.name}", config.description.strip(), "```python\n" + config.usage.strip() + "\n```"]
     sections += ["## Parts", _parts(folder), "## Training", _training(records), "![Loss by step](curves.png)"]
@@ -59,6 +59,19 @@ def write(config: CardConfig, stages: list[tuple[str, Path]], folder: Path) -> N
     if config.limits:
         sections += ["## Limits", "\n".join(f"- {limit}" for limit in config.limits)]
     (folder / "README.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+
+
+def _titled(records: Sequence[RunRecord]) -> dict[str, RunRecord]:
+    """The records by title: the stage; where it was trained in several runs, all but the last are parts 1, 2, ..."""
+    titled: dict[str, RunRecord] = {}
+    for index, record in enumerate(records):
+        if any(later.stage == record.stage for later in records[index + 1 :]):
+            part = f"part {1 + sum(earlier.stage == record.stage for earlier in records[:index])}"
+            stage, in_brackets = record.stage.removesuffix(")"), record.stage.endswith(")")
+            titled[f"{stage}, {part})" if in_brackets else f"{stage} ({part})"] = record
+        else:
+            titled[record.stage] = record
+    return titled
 
 
 def _parts(folder: Path) -> str:
@@ -85,26 +98,29 @@ def _training(records: dict[str, RunRecord]) -> str:
 
 def _data(records: dict[str, RunRecord], config: CardConfig) -> str:
     rows = ["| dataset | used for | pictures | licences |", "|---|---|---|---|"]
-    uses: dict[Path, list[str]] = {}
+    uses: dict[str, list[str]] = {}
+    sizes: dict[str, dict[str, int]] = {}
     for name, record in records.items():
-        for dataset in run_record.datasets(record.config):
+        for dataset, counts in record.datasets.items():
             uses.setdefault(dataset, []).append(name)
+            sizes[dataset] = counts
     seen: dict[str, int] = {}
     for dataset, names in uses.items():
-        counts = run_record.licences(dataset)
+        counts = sizes[dataset]
         seen |= counts
         listed = "; ".join(f"{count:,} {licence}" for licence, count in counts.items())
-        rows.append(f"| {dataset.name} | {', '.join(names)} | {sum(counts.values()):,} | {listed} |")
+        rows.append(f"| {dataset} | {', '.join(names)} | {sum(counts.values()):,} | {listed} |")
     explained = [f"- {licence}: {config.licences[licence]}" for licence in seen if licence in config.licences]
     return "\n".join([*rows, "", *explained]).rstrip()
 
 
 def _draw(records: dict[str, RunRecord], path: Path) -> None:
-    """The losses by step, a panel a stage."""
-    columns = min(_COLUMNS, len(records))
-    rows = math.ceil(len(records) / columns)
+    """The losses by step, a panel a stage of which more than the end is known."""
+    drawn = {name: record for name, record in records.items() if len(record.curves["loss"]) > 1} or records
+    columns = min(_COLUMNS, len(drawn))
+    rows = math.ceil(len(drawn) / columns)
     figure = Figure(figsize=(2.6 * columns, 2.4 * rows), layout="constrained")
-    for index, (name, record) in enumerate(records.items()):
+    for index, (name, record) in enumerate(drawn.items()):
         axes = figure.add_subplot(rows, columns, index + 1)
         axes.plot(*zip(*record.curves["loss"], strict=True), linewidth=1)
         axes.set_title(name, fontsize=9)

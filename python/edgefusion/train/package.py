@@ -3,8 +3,9 @@
 Diffusers' layout, half precision, a model card:
 
 MODEL/                the consistency student as a pipeline: unet/ text_encoder/ tokenizer/ vae/ scheduler/ model_index.json
-MODEL/teacher/        unet/ and scheduler/ of the large model, which shares the other parts
+MODEL/teacher/        the large model as a pipeline: its unet/ and scheduler/, and links to the other parts, which both share
 MODEL/README.md       the model card, with curves.png
+MODEL/training.json   the records behind the card, for packages of what is trained on from this one
 """
 
 from __future__ import annotations
@@ -22,23 +23,26 @@ from edgefusion.export import tokenizer_files
 from edgefusion.train import model_card, networks, pipeline, run_record
 from edgefusion.train.checkpoint import replace_folder
 from edgefusion.train.pipeline import Parts
+from edgefusion.train.run_record import RunRecord
 
 
 @dataclasses.dataclass(frozen=True)
 class PackageConfig:
     """`vae`, `text`, `teacher`, `kd` and `lcm` are folders of runs; `decoder` is one of `train vae` with `decoder_only`, whose
     decoder takes the place of the first one. `vae_before`, `teacher_before`, `kd_before` and `lcm_before` are the runs that
-    they went on from, first to last; what became `lcm` must begin with `kd`. `card` is what the model card says beyond what the
-    runs tell.
+    they went on from, first to last; what became `lcm` must begin with `kd`. `continues` is a packaged model whose teacher the
+    first of the teacher's runs began with: the card then tells how that was trained, and `vae` and `text` may be left out.
+    `card` is what the model card says beyond what the runs tell.
     """
 
     output: Path
-    vae: Path
-    text: Path
     teacher: Path
     kd: Path
     lcm: Path
     card: model_card.CardConfig
+    continues: Path | None = None
+    vae: Path | None = None
+    text: Path | None = None
     vae_before: list[Path] = dataclasses.field(default_factory=list)
     teacher_before: list[Path] = dataclasses.field(default_factory=list)
     kd_before: list[Path] = dataclasses.field(default_factory=list)
@@ -46,21 +50,24 @@ class PackageConfig:
     decoder: Path | None = None
     max_megabytes: float = 60.0
 
-    def stages(self) -> list[tuple[str, Path]]:
-        """(what was trained, its run) in order."""
-        runs = [
-            *((f"autoencoder (part {part})", run) for part, run in enumerate(self.vae_before, 1)),
-            ("autoencoder", self.vae),
-            ("decoder", self.decoder),
-            ("text encoder", self.text),
-            *((f"teacher (part {part})", run) for part, run in enumerate(self.teacher_before, 1)),
-            ("teacher", self.teacher),
-            *((f"student (distilled, part {part})", run) for part, run in enumerate(self.kd_before, 1)),
-            ("student (distilled)", self.kd),
-            *((f"student (consistency, part {part})", run) for part, run in enumerate(self.lcm_before, 1)),
-            ("student (consistency)", self.lcm),
-        ]
-        return [(what, run) for what, run in runs if run]
+    def __post_init__(self) -> None:
+        if not self.continues and not (self.vae and self.text):
+            raise ValueError("vae and text are needed, unless continues names the packaged model that they come with")
+
+    def trainings(self) -> list[RunRecord]:
+        """The record of every training, in order."""
+        runs = {
+            "autoencoder": [*self.vae_before, self.vae],
+            "decoder": [self.decoder],
+            "text encoder": [self.text],
+            "teacher": [*self.teacher_before, self.teacher],
+            "student (distilled)": [*self.kd_before, self.kd],
+            "student (consistency)": [*self.lcm_before, self.lcm],
+        }
+        # The students of an earlier package are none of this one's.
+        earlier = run_record.read_packaged(self.continues) if self.continues else []
+        taken = [record for record in earlier if not record.stage.startswith("student")]
+        return taken + [run_record.read(stage, run) for stage, parts in runs.items() for run in parts if run]
 
 
 def run(config: PackageConfig) -> float:
@@ -82,12 +89,13 @@ def run(config: PackageConfig) -> float:
         origin = config.lcm / "pipeline"
         pipeline.save(parts, LCMScheduler.from_pretrained(origin / "scheduler"), folder)
         _write_tokenizer(folder / "tokenizer", origin)
-        teacher.save_pretrained(folder / "teacher" / "unet")
-        shutil.copytree(config.teacher / "pipeline" / "scheduler", folder / "teacher" / "scheduler")
-        model_card.write(config.card, config.stages(), folder)
+        _write_teacher(folder / "teacher", config.teacher / "pipeline", teacher)
+        trainings = config.trainings()
+        run_record.write_packaged(trainings, folder)
+        model_card.write(config.card, trainings, folder)
         size = _checked_size(folder, config.max_megabytes)
         # safetensors writes files that only their owner may read.
-        for path in folder.rglob("*"):
+        for path in _own(folder):
             path.chmod(0o755 if path.is_dir() else 0o644)
 
     replace_folder(output, write)
@@ -106,17 +114,28 @@ def _assemble(config: PackageConfig) -> tuple[Parts, torch.nn.Module]:
         if networks.encoder_digest(parts.vae) != networks.encoder_digest(vae):
             raise UserError(f"{config.decoder}: another encoder than that of {config.lcm}; train it with decoder_only")
         parts.vae = vae
-    for earlier, later in itertools.pairwise([config.kd, *config.lcm_before, config.lcm]):
-        _check_origin(later, "student", earlier)
-    _check_origin(config.kd, "teacher", config.teacher)
+    _check_lineage(config)
     return parts, networks.load_unet(large)
 
 
-def _check_origin(run: Path, key: str, origin: Path) -> None:
-    """Refuses a run that was not distilled from the run `origin`: the card would tell of another training."""
+def _check_lineage(config: PackageConfig) -> None:
+    """Refuses runs that did not go on from each other as the card would say."""
+    teachers, students = [*config.teacher_before, config.teacher], [*config.kd_before, config.kd]
+    if config.continues:
+        _check_origin(teachers[0], "start", config.continues / "teacher")
+    _check_origin(students[0], "start", None)
+    for key, runs in (("start", teachers), ("start", students), ("student", [config.kd, *config.lcm_before, config.lcm])):
+        for earlier, later in itertools.pairwise(runs):
+            _check_origin(later, key, earlier / "pipeline")
+    _check_origin(config.kd, "teacher", config.teacher / "pipeline")
+
+
+def _check_origin(run: Path, key: str, model: Path | None) -> None:
+    """Refuses a run whose `key` was another model than `model`, or any where that is None."""
     named = run_record.config(run).get(key)
-    if named != str(origin / "pipeline"):
-        raise UserError(f"{run}: its {key} was '{named}', not that of {origin}; give the run that it came from")
+    if named != (model and str(model)):
+        expected = f"not '{model}'" if model else "which is not given"
+        raise UserError(f"{run}: its {key} was '{named}', {expected}; give the run that it came from")
 
 
 def _halve(name: str, network: torch.nn.Module) -> None:
@@ -126,6 +145,20 @@ def _halve(name: str, network: torch.nn.Module) -> None:
             raise UserError(f"{name}: {parameter} has values beyond the range of half precision")
 
 
+def _write_teacher(folder: Path, origin: Path, unet: torch.nn.Module) -> None:
+    """A pipeline of its own U-Net and scheduler; what it shares with the student is linked."""
+    unet.save_pretrained(folder / "unet")
+    shutil.copytree(origin / "scheduler", folder / "scheduler")
+    shutil.copy(origin / "model_index.json", folder)
+    for part in ("text_encoder", "tokenizer", "vae"):
+        (folder / part).symlink_to(Path("..", part))
+
+
+def _own(folder: Path) -> list[Path]:
+    """What is in `folder`, without links and what they lead to."""
+    return [path for path in folder.rglob("*") if not path.is_symlink()]
+
+
 def _write_tokenizer(folder: Path, origin: Path) -> None:
     """The vocabulary and the merge rules alone: a third of what transformers saves, from which it makes the rest again."""
     (folder / "tokenizer.json").unlink(missing_ok=True)
@@ -133,7 +166,7 @@ def _write_tokenizer(folder: Path, origin: Path) -> None:
 
 
 def _checked_size(folder: Path, limit: float) -> float:
-    sizes = {path.relative_to(folder): path.stat().st_size / 1e6 for path in folder.rglob("*") if path.is_file()}
+    sizes = {path.relative_to(folder): path.stat().st_size / 1e6 for path in _own(folder) if path.is_file()}
     total = sum(sizes.values())
     if total > limit:
         largest = sorted(sizes.items(), key=lambda item: -item[1])[:5]

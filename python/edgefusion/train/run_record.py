@@ -1,26 +1,39 @@
-"""What a training run left behind about itself, read for a model card: its configuration, its curves, and the data it saw."""
+"""What a training run left behind about itself, for a model card: its configuration, its curves, and the data it saw.
+
+A packaged model brings the records of its trainings along as training.json, so that what is trained on from it can tell of them.
+"""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from edgefusion import files
 from edgefusion.data import shards
 from edgefusion.errors import UserError
+
+#: The file of a packaged model, and the curves that it keeps.
+_FILE = "training.json"
+_KEPT_CURVES = ("loss", "images_per_second")
 
 
 @dataclasses.dataclass(frozen=True)
 class RunRecord:
-    """`curves` are (step, value) by name of the value."""
+    """`stage` is what was trained. `curves` are (step, value) by name of the value; `datasets` says by name of a dataset how many
+    of its pictures come under each licence.
+    """
 
+    stage: str
     config: dict[str, Any]
     curves: dict[str, list[tuple[int, float]]]
+    datasets: dict[str, dict[str, int]]
 
     @property
     def steps(self) -> int:
@@ -44,8 +57,8 @@ class RunRecord:
         return seconds / 60
 
 
-def read(run: Path) -> RunRecord:
-    """The record of the folder `run`; UserError if it is none, or if nothing was logged."""
+def read(stage: str, run: Path) -> RunRecord:
+    """The record of the folder `run`, which trained `stage`; UserError if it is none, or if nothing was logged."""
     configuration = config(run)
     curves = {}
     if (run / "logs").is_dir():
@@ -54,7 +67,26 @@ def read(run: Path) -> RunRecord:
         curves = {name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]}
     if "loss" not in curves:
         raise UserError(f"{run}: its logs hold no loss; was logs/ removed?")
-    return RunRecord(configuration, curves)
+    return RunRecord(stage, configuration, curves, {path.name: licences(path) for path in datasets(configuration)})
+
+
+def read_packaged(model: Path) -> list[RunRecord]:
+    """The records that the packaged `model` brings along, in order; UserError if it has none."""
+    try:
+        return [RunRecord(**record) for record in files.read_json(model / _FILE)]
+    except OSError as error:
+        raise UserError(f"{model}: not a packaged model with the record of its training ({error.strerror}: {_FILE})") from None
+    except (ValueError, TypeError):
+        raise UserError(f"{model / _FILE}: not the record of a training as `edgefusion train package` writes it") from None
+
+
+def write_packaged(records: Sequence[RunRecord], model: Path) -> None:
+    """Has the packaged `model` bring `records` along."""
+    shorter = [
+        dataclasses.replace(record, curves={name: record.curves[name] for name in _KEPT_CURVES if name in record.curves})
+        for record in records
+    ]
+    files.write_json(model / _FILE, [dataclasses.asdict(record) for record in shorter])
 
 
 def config(run: Path) -> dict[str, Any]:
