@@ -250,10 +250,13 @@ def test_consistency_function_is_the_identity_at_zero(teacher: Path, tmp_path: P
         assert torch.equal(task.answer(task.trained["unet"], noisy, zero, states, embedding), noisy)
 
 
-def test_lcm_loss_is_the_published_one(teacher: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("data_weight", [0.0, 0.5])
+def test_lcm_loss_is_the_published_one(data_weight: float, teacher: Path, tmp_path: Path) -> None:
     """Against the algorithm written out sample by sample: x_0 and noise guided apart, plain numbers for every constant."""
-    task = lcm_task(teacher, teacher, tmp_path, guidance_min=3.0, guidance_max=3.0, huber_delta=0.01)
-    loss, _ = task.loss(batch(), generator())
+    settings = {"guidance_min": 3.0, "guidance_max": 3.0, "huber_delta": 0.01, "data_weight": data_weight}
+    task = lcm_task(teacher, teacher, tmp_path, **settings)
+    loss, values = task.loss(batch(), generator())
+    assert sorted(values) == (["consistency", "data"] if data_weight else [])
 
     random, data = generator(), batch()
     random_share = torch.rand(2, 1, generator=random)  # the caption drop's numbers
@@ -285,8 +288,10 @@ def test_lcm_loss_is_the_published_one(teacher: Path, tmp_path: Path) -> None:
             original, estimate = (one + 3.0 * (one - other) for one, other in zip(with_text, without, strict=True))
             before = max(t - 20, 0)
             earlier = alphas[before].sqrt() * original + (1 - alphas[before]).sqrt() * estimate
-            difference = answer(small, x, t) - answer(task.target.module, earlier, before)
-            total += float(((difference**2 + 0.01**2).sqrt() - 0.01).mean()) / 2
+            targets = {answer(task.target.module, earlier, before): 1.0, data["latents"][index : index + 1]: data_weight}
+            for target, weight in targets.items():
+                difference = answer(small, x, t) - target
+                total += weight * float(((difference**2 + 0.01**2).sqrt() - 0.01).mean()) / 2
     assert float(loss.detach()) == pytest.approx(total, rel=1e-3)
 
 

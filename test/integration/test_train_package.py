@@ -115,12 +115,18 @@ def test_teacher_is_a_pipeline_of_its_own(model: Path, config: package.PackageCo
 
 
 @pytest.fixture(scope="module")
-def continued(model: Path, config: package.PackageConfig) -> package.PackageConfig:
+def cached(model: Path) -> LatentDataConfig:
+    """Latents of the packaged autoencoder."""
+    folder = model.parent / "packaged-latents"
+    latents.run(latents.LatentsConfig(folder, DataConfig([model.parent / "shapes"], SIZE), model, model, TOKENS))
+    return LatentDataConfig([folder])
+
+
+@pytest.fixture(scope="module")
+def continued_teacher(model: Path, cached: LatentDataConfig) -> package.PackageConfig:
     """Runs that begin with the packaged teacher."""
-    folder, large = model.parent / "continued", model / "teacher"
-    pictures = DataConfig([model.parent / "shapes"], SIZE)
-    latents.run(latents.LatentsConfig(folder / "latents", pictures, model, model, TOKENS))
-    cached, predicts = LatentDataConfig([folder / "latents"]), DiffusionConfig("v_prediction")
+    folder, large = model.parent / "continued-teacher", model / "teacher"
+    predicts = DiffusionConfig("v_prediction")
     teacher.run(teacher.TeacherConfig(folder / "teacher", loop(3), 0, cached, large, large, start=large, diffusion=predicts))
     trained, student = str(folder / "teacher" / "pipeline"), str(folder / "kd" / "pipeline")
     kd.run(kd.KdConfig(folder / "kd", loop(2), 0, cached, trained))
@@ -129,22 +135,47 @@ def continued(model: Path, config: package.PackageConfig) -> package.PackageConf
     return package.PackageConfig(folder / "model", card=CARD, continues=model, **runs)
 
 
-def test_goes_on_from_a_packaged_model(continued: package.PackageConfig, model: Path) -> None:
-    package.run(continued)
-    assert_half_of(networks.load_unet(continued.output), networks.load_unet(continued.lcm / "pipeline"))
-    stages = [record.stage for record in run_record.read_packaged(continued.output)]
-    assert stages == [
+@pytest.fixture(scope="module")
+def continued_student(model: Path, cached: LatentDataConfig) -> package.PackageConfig:
+    """A run that begins with the packaged student."""
+    folder, large = model.parent / "continued-student", str(model / "teacher")
+    lcm.run(lcm.LcmConfig(folder / "lcm", loop(3), 0, cached, str(model), large, guidance_embedding=32))
+    return package.PackageConfig(folder / "model", folder / "lcm", CARD, continues=model)
+
+
+def stages(model: Path) -> list[str]:
+    return [record.stage for record in run_record.read_packaged(model)]
+
+
+def test_teacher_of_a_packaged_model_goes_on(continued_teacher: package.PackageConfig, model: Path) -> None:
+    """The card tells of what the package tells, but for its student, which was distilled anew."""
+    package.run(continued_teacher)
+    output = continued_teacher.output
+    assert_half_of(networks.load_unet(output), networks.load_unet(continued_teacher.lcm / "pipeline"))
+    assert stages(output) == [
         *("autoencoder", "autoencoder", "decoder", "text encoder", "teacher"),
         *("teacher", "student (distilled)", "student (consistency)"),
     ]
-    card = (continued.output / "README.md").read_text(encoding="utf-8")
+    card = (output / "README.md").read_text(encoding="utf-8")
     assert "| teacher (part 1) | 2 | " in card
     assert "| teacher | 3 | " in card
     before = (model / "README.md").read_text(encoding="utf-8").splitlines()
     assert all(line in card for line in before if line.startswith(("| autoencoder", "| decoder", "| text encoder")))
-    # And once more, from that one.
-    records = run_record.read_packaged(continued.output)
-    assert [record.curves["loss"][-1][0] for record in records if record.stage == "teacher"] == [2, 3]
+
+
+def test_student_of_a_packaged_model_goes_on(continued_student: package.PackageConfig, model: Path) -> None:
+    (model / "curves-1.png").write_bytes(b"drawn long ago")
+    package.run(continued_student)
+    output = continued_student.output
+    assert (output / "curves-1.png").read_bytes() == b"drawn long ago"
+    assert_half_of(networks.load_unet(output), networks.load_unet(continued_student.lcm / "pipeline"))
+    assert networks.same_weights(networks.load_unet(output / "teacher"), networks.load_unet(model / "teacher"))
+    assert stages(output) == [*stages(model), "student (consistency)"]
+    card = (output / "README.md").read_text(encoding="utf-8")
+    assert "| student (consistency, part 3) | " not in card
+    assert "| student (consistency, part 2) | 2 | " in card
+    assert "| student (consistency) | 3 | " in card
+    assert "](curves-1.png)" in card
 
 
 def test_refuses_to_go_on_from_what_is_none(
@@ -156,7 +187,7 @@ def test_refuses_to_go_on_from_what_is_none(
     with pytest.raises(ValueError, match="vae and text are needed"):
         dataclasses.replace(new, continues=None)
     copied = tmp_path / "copied"
-    shutil.copytree(continued.continues, copied, symlinks=True)
+    shutil.copytree(new.continues, copied, symlinks=True)
     (copied / "training.json").write_text("[{}]", encoding="utf-8")
     with pytest.raises(UserError, match="not the record of a training"):
         run_record.read_packaged(copied)

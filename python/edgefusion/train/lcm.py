@@ -2,6 +2,7 @@
 
 The student's answer at timestep t, and the answer of its moving average at t - k, where a step of DDIM with the teacher's
 guided prediction leads, are to be the same. The teacher may be the large model (EdgeFusion) or the student itself before (LCM).
+With `data_weight`, the answer is drawn to the sample itself, too (Kim et al., 2023, Consistency Trajectory Models, eq. 8).
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class LcmConfig(RunConfig):
     target_decay: float = 0.95
     loss: Literal["huber", "l2"] = "huber"
     huber_delta: float = 0.001
+    #: Of the loss between answer and sample. What noise an answer leaves in, the answers at later timesteps learn to leave in,
+    #: because a solver's step keeps the direction of the noise; the samples have none. LCM as published is without it.
+    data_weight: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,6 +54,8 @@ class LcmConfig(RunConfig):
             raise ValueError(f"solver_steps must divide {SCHEDULE['num_train_timesteps']} (50 as published)")
         if not 0 <= self.target_decay < 1:
             raise ValueError("target_decay must be in [0, 1)")
+        if self.data_weight < 0:
+            raise ValueError("data_weight must not be negative")
 
 
 def with_guidance_embedding(unet: UNet2DConditionModel, size: int) -> UNet2DConditionModel:
@@ -107,9 +113,16 @@ class LcmTask(Task):
             earlier = self._teacher_step(noisy, start, ids, states, guidance)
             target = self.answer(self.target, earlier, self.solver.previous(start), states, embedding)
         answer = self.answer(self.trained["unet"], noisy, start, states, embedding)
-        if config.loss == "l2":
-            return F.mse_loss(answer.float(), target.float()), {}
-        return consistency.pseudo_huber(answer, target, config.huber_delta), {}
+        consistent = self._distance(answer, target)
+        if not config.data_weight:
+            return consistent, {}
+        to_data = self._distance(answer, latents)
+        return consistent + config.data_weight * to_data, {"consistency": consistent, "data": to_data}
+
+    def _distance(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        if self.config.loss == "l2":
+            return F.mse_loss(one.float(), other.float())
+        return consistency.pseudo_huber(one, other, self.config.huber_delta)
 
     def answer(
         self,

@@ -16,6 +16,9 @@ from edgefusion.train.run_record import RunRecord
 #: Curves beside each other.
 _COLUMNS = 5
 
+#: Pictures in a package of curves whose points are lost; packages that continue it have them, too.
+EARLIER_CURVES = "curves-*.png"
+
 #: What the table of stages shows of a run's loop.
 _KEYS = (
     "batch_size",
@@ -52,6 +55,7 @@ def write(config: CardConfig, trainings: Sequence[RunRecord], folder: Path) -> N
     _draw(records, folder / "curves.png")
     sections = [f"# {config.name}", config.description.strip(), "```python\n" + config.usage.strip() + "\n```"]
     sections += ["## Parts", _parts(folder), "## Training", _training(records), "![Loss by step](curves.png)"]
+    sections += [f"![Loss by step, before]({picture.name})" for picture in sorted(folder.glob(EARLIER_CURVES))]
     sections += ["Made by:", "```sh\n" + "\n".join(config.commands) + "\n```"] if config.commands else []
     sections += ["## Data", _data(records, config), "## Licence", config.licence.strip()]
     if config.samples:

@@ -30,19 +30,19 @@ from edgefusion.train.run_record import RunRecord
 class PackageConfig:
     """`vae`, `text`, `teacher`, `kd` and `lcm` are folders of runs; `decoder` is one of `train vae` with `decoder_only`, whose
     decoder takes the place of the first one. `vae_before`, `teacher_before`, `kd_before` and `lcm_before` are the runs that
-    they went on from, first to last; what became `lcm` must begin with `kd`. `continues` is a packaged model whose teacher the
-    first of the teacher's runs began with: the card then tells how that was trained, and `vae` and `text` may be left out.
-    `card` is what the model card says beyond what the runs tell.
+    they went on from, first to last; what became `lcm` must begin with `kd`. `continues` is a packaged model that was trained
+    on, whose card's trainings are those of this one, too: its teacher by the first of the teacher's runs, or, if these are left
+    out, its student by the first of the consistency's. `card` is what the model card says beyond what the runs tell.
     """
 
     output: Path
-    teacher: Path
-    kd: Path
     lcm: Path
     card: model_card.CardConfig
     continues: Path | None = None
     vae: Path | None = None
     text: Path | None = None
+    teacher: Path | None = None
+    kd: Path | None = None
     vae_before: list[Path] = dataclasses.field(default_factory=list)
     teacher_before: list[Path] = dataclasses.field(default_factory=list)
     kd_before: list[Path] = dataclasses.field(default_factory=list)
@@ -51,8 +51,15 @@ class PackageConfig:
     max_megabytes: float = 60.0
 
     def __post_init__(self) -> None:
-        if not self.continues and not (self.vae and self.text):
-            raise ValueError("vae and text are needed, unless continues names the packaged model that they come with")
+        if not self.continues and None in (self.vae, self.text, self.teacher, self.kd):
+            raise ValueError("vae, text, teacher and kd are needed, unless continues names a packaged model")
+        if self.teacher and not self.kd:
+            raise ValueError("kd is needed: the student was distilled from another teacher than this one")
+
+    @property
+    def large(self) -> Path:
+        """The pipeline of the large model."""
+        return self.teacher / "pipeline" if self.teacher else self.continues / "teacher"
 
     def trainings(self) -> list[RunRecord]:
         """The record of every training, in order."""
@@ -64,9 +71,9 @@ class PackageConfig:
             "student (distilled)": [*self.kd_before, self.kd],
             "student (consistency)": [*self.lcm_before, self.lcm],
         }
-        # The students of an earlier package are none of this one's.
         earlier = run_record.read_packaged(self.continues) if self.continues else []
-        taken = [record for record in earlier if not record.stage.startswith("student")]
+        # A student that was distilled anew owes nothing to the one before.
+        taken = [record for record in earlier if not (self.kd and record.stage.startswith("student"))]
         return taken + [run_record.read(stage, run) for stage, parts in runs.items() for run in parts if run]
 
 
@@ -89,7 +96,9 @@ def run(config: PackageConfig) -> float:
         origin = config.lcm / "pipeline"
         pipeline.save(parts, LCMScheduler.from_pretrained(origin / "scheduler"), folder)
         _write_tokenizer(folder / "tokenizer", origin)
-        _write_teacher(folder / "teacher", config.teacher / "pipeline", teacher)
+        _write_teacher(folder / "teacher", config.large, teacher)
+        for picture in config.continues.glob(model_card.EARLIER_CURVES) if config.continues else ():
+            shutil.copy(picture, folder)
         trainings = config.trainings()
         run_record.write_packaged(trainings, folder)
         model_card.write(config.card, trainings, folder)
@@ -104,11 +113,11 @@ def run(config: PackageConfig) -> float:
 
 def _assemble(config: PackageConfig) -> tuple[Parts, torch.nn.Module]:
     """The consistency student's parts and the large U-Net, checked to share the text encoder and the latents."""
-    parts, large = pipeline.load_parts(config.lcm / "pipeline"), config.teacher / "pipeline"
+    parts, large = pipeline.load_parts(config.lcm / "pipeline"), config.large
     if not networks.same_weights(parts.text_encoder, networks.load_text_encoder(large)):
-        raise UserError(f"{config.lcm} and {config.teacher} have different text encoders; a package has one for both U-Nets")
+        raise UserError(f"{config.lcm} and {large} have different text encoders; a package has one for both U-Nets")
     if networks.encoder_digest(parts.vae) != networks.encoder_digest(networks.load_vae(large)):
-        raise UserError(f"{config.lcm} and {config.teacher} have different autoencoders; a package has one for both U-Nets")
+        raise UserError(f"{config.lcm} and {large} have different autoencoders; a package has one for both U-Nets")
     if config.decoder:
         vae = networks.load_vae(config.decoder)
         if networks.encoder_digest(parts.vae) != networks.encoder_digest(vae):
@@ -120,14 +129,23 @@ def _assemble(config: PackageConfig) -> tuple[Parts, torch.nn.Module]:
 
 def _check_lineage(config: PackageConfig) -> None:
     """Refuses runs that did not go on from each other as the card would say."""
-    teachers, students = [*config.teacher_before, config.teacher], [*config.kd_before, config.kd]
-    if config.continues:
+    teachers, distilled, consistent = (
+        [*before, *([run] if run else [])]
+        for before, run in (
+            (config.teacher_before, config.teacher),
+            (config.kd_before, config.kd),
+            (config.lcm_before, config.lcm),
+        )
+    )
+    if config.continues and teachers:
         _check_origin(teachers[0], "start", config.continues / "teacher")
-    _check_origin(students[0], "start", None)
-    for key, runs in (("start", teachers), ("start", students), ("student", [config.kd, *config.lcm_before, config.lcm])):
+    if distilled:
+        _check_origin(distilled[0], "start", None)
+        _check_origin(distilled[-1], "teacher", config.large)
+    _check_origin(consistent[0], "student", distilled[-1] / "pipeline" if distilled else config.continues)
+    for key, runs in (("start", teachers), ("start", distilled), ("student", consistent)):
         for earlier, later in itertools.pairwise(runs):
             _check_origin(later, key, earlier / "pipeline")
-    _check_origin(config.kd, "teacher", config.teacher / "pipeline")
 
 
 def _check_origin(run: Path, key: str, model: Path | None) -> None:
