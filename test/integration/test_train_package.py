@@ -179,15 +179,22 @@ def test_student_of_a_packaged_model_goes_on(continued_student: package.PackageC
 
 
 def test_refuses_to_go_on_from_what_is_none(
-    continued: package.PackageConfig, config: package.PackageConfig, tmp_path: Path
+    continued_teacher: package.PackageConfig,
+    continued_student: package.PackageConfig,
+    config: package.PackageConfig,
+    tmp_path: Path,
 ) -> None:
-    new = dataclasses.replace(continued, output=tmp_path / "model")
-    with pytest.raises(UserError, match=f"its start was '{continued.continues}/teacher', not '{tmp_path}/teacher'"):
-        package.run(dataclasses.replace(new, continues=tmp_path))
-    with pytest.raises(ValueError, match="vae and text are needed"):
-        dataclasses.replace(new, continues=None)
+    new = dataclasses.replace(continued_teacher, output=tmp_path / "model")
     copied = tmp_path / "copied"
     shutil.copytree(new.continues, copied, symlinks=True)
+    with pytest.raises(UserError, match=f"its start was '{new.continues}/teacher', not '{copied}/teacher'"):
+        package.run(dataclasses.replace(new, continues=copied))
+    with pytest.raises(UserError, match=f"its student was '{new.continues}', not '{copied}'"):
+        package.run(dataclasses.replace(continued_student, output=new.output, continues=copied))
+    with pytest.raises(ValueError, match="unless continues names a packaged model"):
+        dataclasses.replace(new, continues=None)
+    with pytest.raises(ValueError, match="kd is needed"):
+        dataclasses.replace(new, kd=None)
     (copied / "training.json").write_text("[{}]", encoding="utf-8")
     with pytest.raises(UserError, match="not the record of a training"):
         run_record.read_packaged(copied)
