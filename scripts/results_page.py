@@ -14,10 +14,11 @@ _DIGITS = {"clip_score": 3, "fid": 1, "kid": 2, "is": 2}
 
 _HEAD = """# Results
 
-What the paper (arXiv 2404.11925) asks of its models at full size, asked of small ones, each trained from {seeds} seeds.
-`scripts/results.py` made the runs and wrote this page from docs/results.json; python/configs/mini/results.yaml has every command.
+What the paper (arXiv 2404.11925) asks of its models at full size, asked of small ones. What is trained here is trained from
+{seeds} seeds. `scripts/results.py` made the runs and wrote this page from docs/results.json; python/configs/mini/results.yaml has
+every command.
 
-Read it with its limits in mind. The models are small, train for minutes on two CPU cores, and see drawings of single things.
+Read it with its limits in mind. The models are small, train for minutes on a CPU core, and see drawings of single things.
 {metrics}They order models of this page and must not be compared with published figures. Each cell is the mean over the seeds,
 with the smallest and the largest in brackets. A direction counts as found only if every seed of one side is better than every
 seed of the other; else the two cannot be told apart by so few runs. If there were no difference, that would still happen in
