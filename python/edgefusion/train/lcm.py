@@ -2,7 +2,7 @@
 
 The student's answer at timestep t, and the answer of its moving average at t - k, where a step of DDIM with the teacher's
 guided prediction leads, are to be the same. The teacher may be the large model (EdgeFusion) or the student itself before (LCM).
-With `data_weight`, the answer is drawn to the sample itself, too (Kim et al., 2023, Consistency Trajectory Models, eq. 8).
+With `data_weight`, the answer is drawn to the sample itself, too (Kim et al., 2023, Consistency Trajectory Models).
 """
 
 from __future__ import annotations
