@@ -490,7 +490,7 @@ def test_a_command_of_two_processes(runs: Path, tmp_path: Path, capsys: pytest.C
     assert cli.main([*command, "--set", "loop.processes=1"]) == 1
     assert "loop.processes was 2 and is now 1" in capsys.readouterr().err
     assert cli.main(command) == 0
-    record = run_record.read("teacher", tmp_path / "run")
+    record = run_record.read("student (distilled)", tmp_path / "run")
     assert (record.steps, record.samples) == (4, 16)
     states = [path.name for path in (tmp_path / "run" / "checkpoints").rglob("random_states*")]
     assert sorted(states) == ["random_states_0.pkl", "random_states_1.pkl"]

@@ -288,9 +288,9 @@ def test_lcm_loss_is_the_published_one(data_weight: float, teacher: Path, tmp_pa
             original, estimate = (one + 3.0 * (one - other) for one, other in zip(with_text, without, strict=True))
             before = max(t - 20, 0)
             earlier = alphas[before].sqrt() * original + (1 - alphas[before]).sqrt() * estimate
-            targets = {answer(task.target.module, earlier, before): 1.0, data["latents"][index : index + 1]: data_weight}
-            for target, weight in targets.items():
-                difference = answer(small, x, t) - target
+            target, sample = answer(task.target.module, earlier, before), data["latents"][index : index + 1]
+            for expected, weight in ((target, 1.0), (sample, data_weight)):
+                difference = answer(small, x, t) - expected
                 total += weight * float(((difference**2 + 0.01**2).sqrt() - 0.01).mean()) / 2
     assert float(loss.detach()) == pytest.approx(total, rel=1e-3)
 

@@ -61,9 +61,9 @@ class PackageConfig:
         """The pipeline of the large model."""
         return self.teacher / "pipeline" if self.teacher else self.continues / "teacher"
 
-    def trainings(self) -> list[RunRecord]:
-        """The record of every training, in order."""
-        runs = {
+    def runs(self) -> dict[str, list[Path]]:
+        """The runs of each stage, in order."""
+        parts = {
             "autoencoder": [*self.vae_before, self.vae],
             "decoder": [self.decoder],
             "text encoder": [self.text],
@@ -71,10 +71,14 @@ class PackageConfig:
             "student (distilled)": [*self.kd_before, self.kd],
             "student (consistency)": [*self.lcm_before, self.lcm],
         }
+        return {stage: [run for run in runs if run] for stage, runs in parts.items()}
+
+    def trainings(self) -> list[RunRecord]:
+        """The record of every training, in order."""
         earlier = run_record.read_packaged(self.continues) if self.continues else []
         # A student that was distilled anew owes nothing to the one before.
         taken = [record for record in earlier if not (self.kd and record.stage.startswith("student"))]
-        return taken + [run_record.read(stage, run) for stage, parts in runs.items() for run in parts if run]
+        return taken + [run_record.read(stage, run) for stage, runs in self.runs().items() for run in runs]
 
 
 def run(config: PackageConfig) -> float:
@@ -129,14 +133,8 @@ def _assemble(config: PackageConfig) -> tuple[Parts, torch.nn.Module]:
 
 def _check_lineage(config: PackageConfig) -> None:
     """Refuses runs that did not go on from each other as the card would say."""
-    teachers, distilled, consistent = (
-        [*before, *([run] if run else [])]
-        for before, run in (
-            (config.teacher_before, config.teacher),
-            (config.kd_before, config.kd),
-            (config.lcm_before, config.lcm),
-        )
-    )
+    stages = config.runs()
+    teachers, distilled, consistent = (stages[name] for name in ("teacher", "student (distilled)", "student (consistency)"))
     if config.continues and teachers:
         _check_origin(teachers[0], "start", config.continues / "teacher")
     if distilled:
